@@ -1,0 +1,133 @@
+/** Addresses and prefixes, parsed once at the boundary and carried as bytes with a cached canonical text. */
+import {isIP} from 'node:net'
+import ipaddr from 'ipaddr.js'
+import {InvalidInput} from './errors.ts'
+
+export type Family = 4 | 6
+
+const WIDTH = {4: 32, 6: 128} as const
+
+/** An IPv4 (4 bytes) or IPv6 (16 bytes) address in network byte order. Its text is canonical: compare by it. */
+export class Ip {
+  readonly bytes: Uint8Array
+  #text: string | undefined
+
+  constructor(bytes: Uint8Array) {
+    if (bytes.length !== 4 && bytes.length !== 16)
+      throw new InvalidInput(`an address has 4 or 16 bytes, not ${bytes.length}`)
+    this.bytes = bytes
+  }
+
+  get family(): Family {
+    return this.bytes.length === 4 ? 4 : 6
+  }
+
+  toString(): string {
+    this.#text ??= this.bytes.length === 4 ? this.bytes.join('.') : formatIpv6(this.bytes)
+    return this.#text
+  }
+}
+
+/** A prefix: its host bits are zero. `text` is canonical ("10.1.2.0/24"): compare by it. */
+export class Cidr {
+  readonly address: Ip
+  /** Bits, 0 to 32 or 128. */
+  readonly length: number
+  #text: string | undefined
+
+  constructor(address: Ip, length: number) {
+    if (!Number.isInteger(length) || length < 0 || length > WIDTH[address.family])
+      throw new InvalidInput(`a prefix length of IPv${address.family} is 0 to ${WIDTH[address.family]}, not ${length}`)
+    this.address = mask(address, length)
+    this.length = length
+  }
+
+  get family(): Family {
+    return this.address.family
+  }
+
+  toString(): string {
+    this.#text ??= `${this.address}/${this.length}`
+    return this.#text
+  }
+
+  contains(other: Ip | Cidr): boolean {
+    const [address, length] = other instanceof Cidr ? [other.address, other.length] : [other, WIDTH[other.family]]
+    return (
+      address.family === this.family &&
+      length >= this.length &&
+      sameBits(address.bytes, this.address.bytes, this.length)
+    )
+  }
+
+  overlaps(other: Cidr): boolean {
+    return this.contains(other) || other.contains(this)
+  }
+}
+
+/** An address of an interface with the prefix of its subnet ("192.168.0.11/24"). */
+export interface IpWithPrefix {
+  readonly ip: Ip
+  /** Bits. */
+  readonly length: number
+}
+
+/** Every bit set: the prefix length of a single host. */
+export const hostLength = (family: Family): number => WIDTH[family]
+
+/** Throws {@link InvalidInput}. Strict: no leading zeros, no short forms, no zone. */
+export function parseIp(text: string): Ip {
+  if (isIP(text) === 0 || text.includes('%')) throw new InvalidInput(`"${text}" is not an IP address`)
+  const parsed = ipaddr.parse(text)
+  return new Ip(Uint8Array.from(parsed.toByteArray()))
+}
+
+/** Throws {@link InvalidInput}. Host bits are cleared, as Kubernetes' own parser does. */
+export function parseCidr(text: string): Cidr {
+  const {ip, length} = parseIpWithPrefix(text)
+  return new Cidr(ip, length)
+}
+
+/** Throws {@link InvalidInput}. Like {@link parseCidr}, but keeps the host bits. */
+export function parseIpWithPrefix(text: string): IpWithPrefix {
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text)
+  if (!match) throw new InvalidInput(`"${text}" is not an address with a prefix length (as in 10.1.2.0/24)`)
+  const ip = parseIp(match[1]!)
+  const length = Number(match[2])
+  if (length > WIDTH[ip.family])
+    throw new InvalidInput(`"${text}": the prefix length of IPv${ip.family} is at most ${WIDTH[ip.family]}`)
+  return {ip, length}
+}
+
+function mask(address: Ip, length: number): Ip {
+  const bytes = Uint8Array.from(address.bytes)
+  for (let i = 0, bits = length; i < bytes.length; i++, bits -= 8) {
+    if (bits < 8) bytes[i]! &= bits <= 0 ? 0 : 0xff << (8 - bits)
+  }
+  return new Ip(bytes)
+}
+
+function sameBits(a: Uint8Array, b: Uint8Array, bits: number): boolean {
+  const whole = bits >> 3
+  for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false
+  const rest = bits & 7
+  return rest === 0 || ((a[whole]! ^ b[whole]!) & (0xff << (8 - rest)) & 0xff) === 0
+}
+
+/** RFC 5952. */
+function formatIpv6(bytes: Uint8Array): string {
+  const groups: string[] = []
+  let best = {at: -1, length: 1}
+  let run = {at: -1, length: 0}
+  for (let i = 0; i < 8; i++) {
+    const group = (bytes[2 * i]! << 8) | bytes[2 * i + 1]!
+    groups.push(group.toString(16))
+    if (group !== 0) run = {at: -1, length: 0}
+    else {
+      run = run.at < 0 ? {at: i, length: 1} : {at: run.at, length: run.length + 1}
+      if (run.length > best.length) best = run
+    }
+  }
+  if (best.at < 0) return groups.join(':')
+  return `${groups.slice(0, best.at).join(':')}::${groups.slice(best.at + best.length).join(':')}`
+}
