@@ -1,0 +1,230 @@
+/** The agent's configuration: its schema, from which the types and docs/config.md follow, and the check of a whole value. */
+import * as v from 'valibot'
+import {describeValue, type Locate, nearest, Problems} from './config-problems.ts'
+import {type Facts, type Row, rowsOf} from './config-reference.ts'
+import type {NodeName} from './facts.ts'
+import {type Ip, parseIp} from './ip.ts'
+import {LOG_LEVELS} from './logger.ts'
+import {holderOf} from './protocols.ts'
+
+export type NetworkName = string & {readonly brand: 'NetworkName'}
+
+/** `rtm_protocol`: the mark of a network's routes. */
+export type RouteProtocol = number & {readonly brand: 'RouteProtocol'}
+
+/** Where a server listens. */
+export interface ListenAddress {
+  /** Undefined: on every address. */
+  readonly host?: Ip | 'localhost'
+  /** TCP. */
+  readonly port: number
+}
+
+export type Config = DeepReadonly<v.InferOutput<typeof schema>>
+export type NetworkConfig = Config['networks'][number]
+
+type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly DeepReadonly<Item>[]
+    : {readonly [K in keyof T]: DeepReadonly<T[K]>}
+
+/** A key: absent, or with nothing behind it, it has its default. */
+const key = <const S extends v.GenericSchema, const D extends v.InferInput<S>>(
+  value: S,
+  fallback: D,
+  meaning: string,
+  facts: Facts = {},
+) => v.nullish(v.pipe(value, v.description(meaning), v.metadata({...facts})), fallback)
+
+const section = <const E extends v.ObjectEntries>(entries: E) =>
+  v.nullish(v.object(entries), {} as v.InferInput<v.ObjectSchema<E, undefined>>)
+
+const choice = <const O extends readonly string[]>(options: O) =>
+  v.picklist(options, issue => {
+    const near = typeof issue.input === 'string' ? nearest(issue.input, options) : undefined
+    const hint = near === undefined ? '' : `; did you mean ${near}?`
+    return `${describeValue(issue.input)} is not one of ${options.join(', ')}${hint}`
+  })
+
+/** One check instead of several: one mistake is one problem. `refuse` is asked first. */
+const wholeNumber = (from: number, to: number, refuse?: (n: number) => string | undefined) =>
+  v.pipe(
+    v.number(),
+    v.check(
+      n => Number.isInteger(n) && n >= from && n <= to && refuse?.(n) === undefined,
+      ({input}) => refuse?.(input) ?? `must be a whole number from ${from} to ${to}, not ${describeValue(input)}`,
+    ),
+    v.metadata({from, to}),
+  )
+
+/** The network's name ends up in the annotation `netgraft.dev/vtep-<name>`, whose part behind the slash has 63 characters. */
+const NETWORK_NAME_MAX = 58
+
+const networkName = v.pipe(
+  v.string(),
+  v.check(
+    text => text.length <= NETWORK_NAME_MAX && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text),
+    issue =>
+      `${describeValue(issue.input)} cannot be a network's name; use at most ${NETWORK_NAME_MAX} lower-case letters, digits and inner hyphens`,
+  ),
+  v.transform(text => text as NetworkName),
+)
+
+/** A Kubernetes object name (RFC 1123 subdomain). */
+export const isNodeName = (text: string): text is NodeName =>
+  text.length <= 253 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(text)
+
+const nodeName = v.pipe(
+  v.string(),
+  v.check(
+    text => text === '' || isNodeName(text),
+    issue => `${describeValue(issue.input)} cannot be a node's name; write it as "kubectl get nodes" shows it`,
+  ),
+  v.transform(text => (text === '' ? undefined : (text as NodeName))),
+)
+
+const routeProtocol = v.pipe(
+  wholeNumber(5, 255, n => {
+    const holder = holderOf(n)
+    return holder && `${n} marks the routes of ${holder}; choose a number that nobody on the node uses`
+  }),
+  v.transform(n => n as RouteProtocol),
+)
+
+const listenAddress = v.pipe(
+  v.string(),
+  v.rawTransform(({dataset, addIssue, NEVER}): ListenAddress | undefined => {
+    if (dataset.value === '') return undefined
+    const parsed = parseListen(dataset.value)
+    if (typeof parsed !== 'string') return parsed
+    addIssue({message: `${describeValue(dataset.value)} ${parsed}`})
+    return NEVER
+  }),
+)
+
+/** A sentence part says what is wrong. */
+function parseListen(text: string): ListenAddress | string {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
+  if (!match) return 'is not an address with a port; write it as ":9464", "127.0.0.1:9464" or "[::1]:9464"'
+  const [, v6, other, digits] = match
+  const port = Number(digits)
+  if (port < 1 || port > 65535) return 'has a port outside 1 to 65535; choose a free TCP port'
+  if (other === '') return {port}
+  if (other === 'localhost') return {host: 'localhost', port}
+  try {
+    const host = parseIp(v6 ?? other!)
+    if (host.family === (v6 === undefined ? 4 : 6)) return {host, port}
+  } catch {}
+  return 'does not name an IP address before its port; leave the address away to listen on all of them'
+}
+
+const network = v.object({
+  name: key(networkName, 'default', 'The name of the pod network, in logs and metrics; unique in the list.', {
+    form: `1 to ${NETWORK_NAME_MAX} lower-case letters, digits, inner hyphens`,
+  }),
+  cidrs: section({
+    from: key(
+      choice(['podCIDRs']),
+      'podCIDRs',
+      "Where a node's pod ranges come from: `spec.podCIDRs` of the Node object.",
+    ),
+  }),
+  nodeAddresses: section({
+    from: key(
+      choice(['InternalIP']),
+      'InternalIP',
+      'Which of the addresses in `status.addresses` of the Node object its pods are reached through.',
+    ),
+  }),
+  backend: key(
+    choice(['direct']),
+    'direct',
+    "How pods of other nodes are reached. `direct`: a route via the node's address, which must be on a connected subnet.",
+  ),
+  protocol: key(
+    routeProtocol,
+    107,
+    "The `rtm_protocol` that marks this network's routes: every route with this mark and metric 2048 is the agent's, and removed when nothing asks for it. Unique in the list; numbers of the kernel and of known routing daemons are refused.",
+  ),
+})
+
+/** Two networks with one name or one mark would remove each other's routes. */
+const distinct = (of: 'name' | 'protocol') =>
+  v.rawCheck<v.InferOutput<typeof network>[]>(({dataset, addIssue}) => {
+    const first = new Map<unknown, number>()
+    const entries: unknown = dataset.value
+    for (const [index, entry] of (Array.isArray(entries) ? entries : []).entries()) {
+      const value: unknown = entry?.[of]
+      if (typeof value !== 'string' && typeof value !== 'number') continue
+      if (!first.has(value)) first.set(value, index)
+      else
+        addIssue({
+          message: `${describeValue(value)} is already the ${of} of networks[${first.get(value)}]; give each network its own`,
+          path: [
+            {type: 'array', origin: 'value', input: entries as unknown[], key: index, value: entry},
+            {type: 'object', origin: 'value', input: entry, key: of, value},
+          ],
+        })
+    }
+  })
+
+const schema = v.object({
+  node: key(
+    nodeName,
+    '',
+    "The name of this node's Node object. Empty: `NODE_NAME` of the environment; without that, the node that reports this machine's machine-id.",
+    {form: "a node's name"},
+  ),
+  kubernetes: section({
+    kubeconfig: key(
+      v.pipe(
+        v.string(),
+        v.transform(text => (text === '' ? undefined : text)),
+      ),
+      '',
+      'The kubeconfig file to use. Empty: the service account of the pod the agent runs in; outside a pod, the file that `KUBECONFIG` of the environment names.',
+      {form: 'a path'},
+    ),
+  }),
+  networks: v.nullish(
+    v.pipe(
+      v.array(network),
+      v.check(list => list.length > 0, 'is empty; leave the key away for the default network'),
+      distinct('name'),
+      distinct('protocol'),
+      v.description('The pod networks, the default one first.'),
+    ),
+    [{}],
+  ),
+  kernel: section({
+    resyncSeconds: key(
+      wholeNumber(10, 86400),
+      300,
+      "How often what is known of the kernel's routes is read anew, in case a change was never announced.",
+      {unit: 'seconds'},
+    ),
+  }),
+  metrics: section({
+    listen: key(listenAddress, ':9464', 'Where `/metrics`, `/healthz` and `/readyz` are served. Empty: nowhere.', {
+      form: '`:port`, `address:port` or `[IPv6 address]:port`',
+    }),
+  }),
+  log: section({
+    level: key(choice(LOG_LEVELS), 'info', 'The least important lines that are still written.'),
+  }),
+})
+
+/** Every key, in the schema's order. */
+export const reference = (): readonly Row[] => rowsOf(schema)
+
+/** Checks a whole value as read from YAML. Throws {@link ConfigError} with every problem it has. */
+export function parseConfig(value: unknown, locate: Locate = () => undefined): Config {
+  const input = value ?? {}
+  const problems = new Problems(schema, locate)
+  problems.findStrays(input)
+  const result = v.safeParse(schema, input)
+  for (const issue of result.issues ?? []) problems.addIssue(issue)
+  problems.throwIfAny()
+  return result.output as Config
+}

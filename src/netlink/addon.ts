@@ -1,0 +1,44 @@
+/** The compiled part (native/netlink.c), typed. Nothing here blocks the JavaScript thread. */
+import {createRequire} from 'node:module'
+import {join} from 'node:path'
+
+/** What the addon reports: its `enum event_type`. */
+export const EVENT = {OPENED: 0, DATA: 1, DONE: 2, FAILED: 3, LOST: 4} as const
+
+export type Handle = {readonly brand: 'netlink handle'}
+
+export interface Addon {
+  open(
+    namespace: number,
+    protocol: number,
+    groups: readonly number[],
+    receiveBuffer: number,
+    allNsids: boolean,
+    onEvent: (type: number, id: number, value: number, data: Buffer) => void,
+  ): Handle
+  transact(handle: Handle, id: number, bytes: Buffer, lastSequence: number): void
+  readFile(handle: Handle, id: number, path: string): void
+  writeFile(handle: Handle, id: number, path: string, bytes: Buffer): void
+  flush(handle: Handle, id: number): void
+  resume(handle: Handle): void
+  ref(handle: Handle, keepsProcessAlive: boolean): void
+  close(handle: Handle): void
+}
+
+/** Beside the bundle in an image (dist/netlink.node), under build/ in a checkout. */
+function load(): Addon {
+  const require = createRequire(import.meta.url)
+  const places = ['netlink.node', join('..', '..', 'build', 'netlink.node')].map(place =>
+    join(import.meta.dirname, place),
+  )
+  for (const place of places) {
+    try {
+      return require(place) as Addon
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
+    }
+  }
+  throw new Error(`the netlink addon is not compiled (looked for ${places.join(', ')}): run scripts/build-native`)
+}
+
+export const addon: Addon = load()

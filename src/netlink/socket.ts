@@ -1,0 +1,136 @@
+/** One netlink socket of the addon, with its answers routed to whoever asked. */
+import {addon, EVENT, type Handle} from './addon.ts'
+import {NetlinkSocketError} from './errors.ts'
+
+const NETLINK_ROUTE = 0
+
+export interface SocketOptions {
+  /** A descriptor of the namespace to open it in. @default the process's own */
+  readonly netns?: number | undefined
+  /** RTNLGRP_* to listen to. */
+  readonly groups?: readonly number[]
+  /** Bytes. SO_RCVBUFFORCE. */
+  readonly receiveBuffer: number
+  /** Also hear the namespaces that have an id in this one. NETLINK_LISTEN_ALL_NSID. */
+  readonly allNsids?: boolean
+  /** Multicast data; frames as the addon documents. */
+  readonly onData?: (data: Buffer) => void
+  /** The kernel dropped multicast messages. */
+  readonly onLost?: () => void
+  /** The socket can no longer be read. */
+  readonly onError?: (error: Error) => void
+}
+
+interface Job {
+  readonly resolve: () => void
+  readonly reject: (errno: number) => void
+  readonly onData?: ((data: Buffer) => void) | undefined
+}
+
+/** ECANCELED: what waits on a socket that is closed is told so. */
+const CANCELED = 125
+
+export class NetlinkSocket {
+  /** The kernel's name of this socket: notifications carry the port of who caused them. */
+  port = 0
+  readonly #handle: Handle
+  readonly #options: SocketOptions
+  readonly #jobs = new Map<number, Job>()
+  #nextId = 1
+  #closed = false
+  #opened: {resolve: () => void; reject: (error: Error) => void} | undefined
+
+  static async open(options: SocketOptions): Promise<NetlinkSocket> {
+    const {promise, resolve, reject} = Promise.withResolvers<void>()
+    const socket = new NetlinkSocket(options, {resolve, reject})
+    await promise
+    if (!options.groups) addon.ref(socket.#handle, false)
+    return socket
+  }
+
+  private constructor(options: SocketOptions, opened: {resolve: () => void; reject: (error: Error) => void}) {
+    this.#options = options
+    this.#opened = opened
+    const {netns = -1, groups = [], receiveBuffer, allNsids = false} = options
+    this.#handle = addon.open(netns, NETLINK_ROUTE, groups, receiveBuffer, allNsids, (type, id, value, data) =>
+      this.#onEvent(type, id, value, data),
+    )
+  }
+
+  /** Sends messages; `onData` gets every answer, the last of which is to the request `lastSequence`. */
+  transact(bytes: Buffer, lastSequence: number, onData: (data: Buffer) => void): Promise<void> {
+    return this.#job(id => addon.transact(this.#handle, id, bytes, lastSequence), 'transaction', onData)
+  }
+
+  /** At most 64 KB, as seen from inside the socket's namespace. */
+  async readFile(path: string): Promise<string> {
+    let text = ''
+    await this.#job(
+      id => addon.readFile(this.#handle, id, path),
+      `reading ${path}`,
+      data => {
+        text = data.toString()
+      },
+    )
+    return text
+  }
+
+  writeFile(path: string, text: string): Promise<void> {
+    return this.#job(id => addon.writeFile(this.#handle, id, path, Buffer.from(text)), `writing ${path}`)
+  }
+
+  /** Resolves once everything that the kernel had queued on this socket when it was called has been through `onData`. */
+  flush(): Promise<void> {
+    return this.#job(id => addon.flush(this.#handle, id), 'flush')
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    addon.close(this.#handle)
+    for (const job of this.#jobs.values()) job.reject(CANCELED)
+    this.#jobs.clear()
+  }
+
+  #job(start: (id: number) => void, what: string, onData?: (data: Buffer) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (errno: number) => reject(new NetlinkSocketError(errno, what))
+      if (this.#closed) return fail(CANCELED)
+      const id = this.#nextId++ >>> 0
+      this.#jobs.set(id, {resolve, reject: fail, onData})
+      if (this.#jobs.size === 1 && !this.#options.groups) addon.ref(this.#handle, true)
+      start(id)
+    })
+  }
+
+  #onEvent(type: number, id: number, value: number, data: Buffer): void {
+    if (type === EVENT.DATA) {
+      // The next piece only after other events have had their turn: a flood never holds the loop.
+      setImmediate(() => addon.resume(this.#handle))
+      if (this.#closed) return
+      const onData = id === 0 ? this.#options.onData : this.#jobs.get(id)?.onData
+      onData?.(data)
+    } else if (type === EVENT.OPENED) {
+      this.port = value >>> 0
+      this.#opened?.resolve()
+      this.#opened = undefined
+    } else if (type === EVENT.LOST) this.#options.onLost?.()
+    else if (id === 0) this.#broken(value)
+    else this.#settle(id, type === EVENT.DONE ? undefined : value)
+  }
+
+  #settle(id: number, errno: number | undefined): void {
+    const job = this.#jobs.get(id)
+    this.#jobs.delete(id)
+    if (this.#jobs.size === 0 && !this.#options.groups && !this.#closed) addon.ref(this.#handle, false)
+    if (errno === undefined) job?.resolve()
+    else job?.reject(errno)
+  }
+
+  #broken(errno: number): void {
+    const error = new NetlinkSocketError(errno, this.#opened ? 'cannot be opened' : 'cannot be read')
+    this.close()
+    if (this.#opened) this.#opened.reject(error)
+    else this.#options.onError?.(error)
+  }
+}

@@ -1,0 +1,168 @@
+/** With the real kubectl, as a user has it: no flags that turn anything off. */
+import {type ChildProcess, spawn, spawnSync} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import test, {type ExecutionContext} from 'ava'
+import type {ApiServer} from '../../src/lab/apiserver/server.ts'
+import {node, PAIRS_CRD, pair, serve} from './apiserver-client.ts'
+
+test.before(t => {
+  const {error} = spawnSync('kubectl', ['version', '--client'])
+  t.is(error, undefined, 'kubectl cannot be run: scripts/setup installs it')
+})
+
+/** kubectl against a server, with a home of its own: it caches discovery there. */
+class Kubectl {
+  readonly #t: ExecutionContext
+  readonly #env
+  readonly #folder: string
+
+  constructor(t: ExecutionContext, server: ApiServer) {
+    const folder = mkdtempSync(join(tmpdir(), 'ng-kubectl-'))
+    t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+    writeFileSync(join(folder, 'kubeconfig'), server.kubeconfig())
+    this.#t = t
+    this.#folder = folder
+    this.#env = {...process.env, HOME: folder, KUBECONFIG: join(folder, 'kubeconfig')}
+  }
+
+  file(name: string, object: object): string {
+    const path = join(this.#folder, name)
+    writeFileSync(path, JSON.stringify(object))
+    return path
+  }
+
+  start(args: readonly string[]): ChildProcess {
+    const child = spawn('kubectl', args, {env: this.#env, stdio: ['ignore', 'pipe', 'pipe']})
+    this.#t.teardown(() => void child.kill('SIGKILL'))
+    return child
+  }
+
+  /** What it prints, errors too, without the ends of lines' blanks. Ages read as AGE, so that a slow machine prints the same. */
+  async run(...args: string[]): Promise<string> {
+    const child = this.start(args)
+    let text = ''
+    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', more => (text += more))
+    await once(child, 'close')
+    return text
+      .trimEnd()
+      .replaceAll(/ +$/gm, '')
+      .replaceAll(/\b\d+s\b/g, 'AGE')
+  }
+}
+
+const NODE = node('a', {
+  spec: {podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:1::/64']},
+  status: {conditions: [{type: 'Ready', status: 'True'}], addresses: [{type: 'InternalIP', address: '192.168.0.11'}]},
+})
+
+test('get, in its formats', async t => {
+  const server = await serve(t)
+  server.create(NODE)
+  server.create(node('b'))
+  const kubectl = new Kubectl(t, server)
+  t.is(await kubectl.run('get', 'nodes'), 'NAME   STATUS    AGE\na      Ready     AGE\nb      Unknown   AGE')
+  t.is(
+    await kubectl.run('get', 'no', 'a', '-o', 'wide'),
+    'NAME   STATUS   AGE   INTERNAL-IP    POD-CIDRS\na      Ready    AGE    192.168.0.11   10.1.0.0/24,fd00:1::/64',
+  )
+  t.is(await kubectl.run('get', 'nodes', '-o', 'name'), 'node/a\nnode/b')
+  t.is(await kubectl.run('get', 'node', 'a', '-o', 'jsonpath={.spec.podCIDRs[1]}'), 'fd00:1::/64')
+  t.is(JSON.parse(await kubectl.run('get', 'node', 'a', '-o', 'json')).metadata.name, 'a')
+  t.regex(await kubectl.run('get', 'node', 'a', '-o', 'yaml'), /^apiVersion: v1\nkind: Node\n/)
+  t.is(await kubectl.run('get', 'node', 'x'), 'Error from server (NotFound): nodes "x" not found')
+  t.regex(await kubectl.run('get', 'nodes', '--field-selector', 'spec.x=1'), /field label not supported: spec\.x$/)
+})
+
+test('annotate, label, patch', async t => {
+  const server = await serve(t)
+  server.create(NODE)
+  const kubectl = new Kubectl(t, server)
+  const now = () => server.get({resource: 'nodes', name: 'a'})!
+  t.is(await kubectl.run('annotate', 'node', 'a', 'netgraft.dev/x=y'), 'node/a annotated')
+  t.is(await kubectl.run('label', 'node', 'a', 'zone=z'), 'node/a labeled')
+  t.deepEqual([now().metadata.annotations, now().metadata.labels], [{'netgraft.dev/x': 'y'}, {zone: 'z'}])
+  t.regex(await kubectl.run('label', 'node', 'a', 'zone-'), /^node\/a (un)?labeled$/)
+  t.is(await kubectl.run('patch', 'node', 'a', '-p', '{"spec":{"unschedulable":true}}'), 'node/a patched')
+  t.is(now().spec?.unschedulable, true)
+  const remove = '[{"op":"remove","path":"/spec/unschedulable"}]'
+  t.is(await kubectl.run('patch', 'node', 'a', '--type=json', '-p', remove), 'node/a patched')
+  t.is(now().spec?.unschedulable, undefined)
+})
+
+test('create, apply, delete', async t => {
+  const server = await serve(t)
+  const kubectl = new Kubectl(t, server)
+  const pod = (image: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {name: 'p', namespace: 'default'},
+    spec: {nodeName: 'a', containers: [{name: 'c', image}]},
+  })
+  const file = kubectl.file('pod.json', pod('one'))
+  t.is(await kubectl.run('apply', '-f', file), 'pod/p created')
+  t.is(await kubectl.run('apply', '-f', file), 'pod/p unchanged')
+  kubectl.file('pod.json', pod('two'))
+  t.is(await kubectl.run('apply', '-f', file), 'pod/p configured')
+  t.deepEqual(server.get({resource: 'pods', name: 'p'})?.spec?.containers, [{name: 'c', image: 'two'}])
+  t.is(
+    await kubectl.run('get', 'pods', '-A', '-o', 'wide'),
+    'NAMESPACE   NAME   READY   STATUS    AGE   IP       NODE\ndefault     p      0/1     Pending   AGE    <none>   a',
+  )
+  t.regex(await kubectl.run('delete', '-f', file), /^pod "p" deleted/)
+  t.is(await kubectl.run('create', '-f', kubectl.file('node.json', NODE)), 'node/a created')
+  t.regex(
+    await kubectl.run('create', '-f', kubectl.file('node.json', NODE)),
+    /AlreadyExists.*nodes "a" already exists$/,
+  )
+  t.regex(await kubectl.run('delete', 'node', 'a'), /^node "a" deleted/)
+  t.deepEqual(server.list('nodes'), [])
+})
+
+test('a custom resource', async t => {
+  const server = await serve(t)
+  const kubectl = new Kubectl(t, server)
+  const created = 'customresourcedefinition.apiextensions.k8s.io/pairs.netgraft.dev'
+  t.is(await kubectl.run('create', '-f', kubectl.file('crd.json', PAIRS_CRD)), `${created} created`)
+  t.is(
+    await kubectl.run('wait', '--for=condition=Established', 'crd/pairs.netgraft.dev', '--timeout=5s'),
+    `${created} condition met`,
+  )
+  const file = kubectl.file('pair.json', pair('one', {spec: {peer: 'x'}}))
+  t.is(await kubectl.run('apply', '-f', file), 'pair.netgraft.dev/one created')
+  kubectl.file('pair.json', pair('one', {spec: {peer: 'yy'}}))
+  t.is(await kubectl.run('apply', '-f', file), 'pair.netgraft.dev/one configured')
+  server.patch(
+    {resource: 'pairs', name: 'one', status: true},
+    {status: {conditions: [{type: 'Ready', status: 'True'}]}},
+  )
+  t.is(await kubectl.run('get', 'pr'), 'NAME   PEER   READY   AGE\none    yy     True    AGE')
+  t.is(
+    await kubectl.run('patch', 'pair', 'one', '--type=merge', '-p', '{"spec":{"peer":"z"}}'),
+    'pair.netgraft.dev/one patched',
+  )
+  t.regex(await kubectl.run('delete', 'pair', 'one'), /^pair\.netgraft\.dev "one" deleted/)
+  t.regex(await kubectl.run('delete', 'crd', 'pairs.netgraft.dev'), /"pairs\.netgraft\.dev" deleted/)
+  t.regex(await kubectl.run('get', 'pairs'), /the server could not find the requested resource/)
+})
+
+test('get -w follows', async t => {
+  const server = await serve(t)
+  server.create(NODE)
+  const kubectl = new Kubectl(t, server)
+  const child = kubectl.start(['get', 'nodes', '-w'])
+  let text = ''
+  const seen = async (what: RegExp) => {
+    while (!what.test(text)) text += (await once(child.stdout!, 'data'))[0]
+  }
+  await seen(/a +Ready/)
+  while (!server.requests.some(({path}) => path.includes('watch')))
+    await new Promise(resolve => setTimeout(resolve, 20))
+  server.create(node('b'))
+  await seen(/b +Unknown/)
+  server.patch({resource: 'nodes', name: 'b'}, {spec: {unschedulable: true}})
+  await seen(/b +Unknown,SchedulingDisabled/)
+  t.pass()
+})
