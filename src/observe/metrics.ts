@@ -15,9 +15,9 @@ export interface Definition {
   readonly buckets?: readonly number[]
 }
 
-const counter = <const L extends Labels = Record<never, never>>(name: string, help: string, labels = {} as L) =>
+const counter = <const L extends Labels>(name: string, help: string, labels: L) =>
   ({kind: 'counter', name, help, labels}) as const
-const gauge = <const L extends Labels = Record<never, never>>(name: string, help: string, labels = {} as L) =>
+const gauge = <const L extends Labels>(name: string, help: string, labels: L) =>
   ({kind: 'gauge', name, help, labels}) as const
 const histogram = <const L extends Labels>(name: string, help: string, labels: L, buckets: readonly number[]) =>
   ({kind: 'histogram', name, help, labels, buckets}) as const
@@ -79,6 +79,7 @@ export const TABLE = {
   netlinkEnobufs: counter(
     'netgraft_netlink_enobufs_total',
     'Times that the kernel announced changes faster than they were read; each one is followed by a resync.',
+    {},
   ),
   kernelResyncs: counter(
     'netgraft_kernel_resyncs_total',

@@ -1,0 +1,58 @@
+/** What the kernel tells of itself: its changes, and the mirror that they keep. */
+import type {Address, FdbEntry, IfIndex, Link, Neighbour, Route, Rule} from './net.ts'
+
+interface ChangeOf<Name extends string, Item> {
+  readonly object: Name
+  /** False: it is there now, as `item` says. True: it is gone. */
+  readonly gone: boolean
+  readonly item: Item
+  /** It took the place of the one of the same key (NLM_F_REPLACE). */
+  readonly replaces?: boolean
+  /** One of our own requests caused it. */
+  readonly own?: boolean
+  /** The id of the other namespace in which it happened. */
+  readonly nsid?: number | undefined
+}
+
+export type KernelChange =
+  | ChangeOf<'link', Link>
+  | ChangeOf<'address', Address>
+  | ChangeOf<'route', Route>
+  | ChangeOf<'neighbour', Neighbour>
+  | ChangeOf<'fdb', FdbEntry>
+  | ChangeOf<'rule', Rule>
+
+export type KernelEvent =
+  /** The socket is open: a dump that starts now misses nothing. */
+  | {readonly kind: 'listening'}
+  | {
+      readonly kind: 'changes'
+      readonly changes: readonly KernelChange[] /** `performance.now()`. */
+      readonly at: number
+    }
+  /** ENOBUFS: some changes were never told. */
+  | {readonly kind: 'lost'}
+
+/** Everything that a mirror holds, as dumps bring it. */
+export interface KernelSnapshot {
+  readonly links: readonly Link[]
+  readonly addresses: readonly Address[]
+  /** The main table. */
+  readonly routes: readonly Route[]
+}
+
+/** What the kernel has. Live: true until the next view is emitted. */
+export interface KernelState {
+  readonly links: ReadonlyMap<IfIndex, Link>
+  readonly addresses: ReadonlyMap<IfIndex, readonly Address[]>
+  /** The main table, by the destination's text. */
+  readonly routes: ReadonlyMap<string, readonly Route[]>
+}
+
+export type KernelView =
+  | {readonly synced: false; readonly reason: string}
+  | {
+      readonly synced: true
+      readonly state: KernelState /** When the newest change arrived: `performance.now()`. */
+      readonly at: number
+    }

@@ -1,0 +1,138 @@
+/** The kernel mirror: a dump, kept up to date by the kernel's own messages, dumped again when those were lost. */
+import {Observable, ReplaySubject, share} from 'rxjs'
+import type {KernelChange, KernelEvent, KernelSnapshot, KernelView} from '../model/kernel.ts'
+import {Backoff} from './backoff.ts'
+import {MutableKernelState} from './kernel-state.ts'
+import {sleep} from './lifetime.ts'
+
+/** What src/netlink brings. */
+export interface KernelSource {
+  readonly events$: Observable<KernelEvent>
+  snapshot(): Promise<KernelSnapshot>
+  /** Resolves once `events$` has emitted whatever the kernel had said before the call. */
+  flush(): Promise<void>
+}
+
+/** Why everything was read again: at start; messages lost; a change that could not be folded; the slow timer. */
+export type ResyncReason = 'start' | 'lost' | 'inexact' | 'timer'
+
+export interface MirrorOptions {
+  /** Milliseconds between dumps without cause. 0 disables. @default 300000 */
+  readonly resyncMs?: number
+  readonly onResync?: (reason: ResyncReason) => void
+  /** A dump failed; it is tried again. */
+  readonly onError?: (error: unknown) => void
+}
+
+export interface Mirror {
+  /** Emits when the kernel has changed, but for changes that we made ourselves: those are in the state, silently. */
+  readonly view$: Observable<KernelView>
+  /** Resolves once the state holds everything that we wrote before the call, so that the next diff sees it. */
+  settle(): Promise<void>
+}
+
+export function createMirror(source: KernelSource, options: MirrorOptions = {}): Mirror {
+  let current: Fold | undefined
+  const view$ = new Observable<KernelView>(subscriber => {
+    const fold = new Fold(source, options, view => subscriber.next(view))
+    current = fold
+    subscriber.next({synced: false, reason: "the kernel's state has not been read yet"})
+    const events = source.events$.subscribe({
+      next: event => fold.handle(event),
+      error: error => subscriber.error(error),
+    })
+    const timer =
+      options.resyncMs === 0 ? undefined : setInterval(() => fold.resync('timer'), options.resyncMs ?? 300_000)
+    return () => {
+      clearInterval(timer)
+      events.unsubscribe()
+      fold.stop()
+      if (current === fold) current = undefined
+    }
+  }).pipe(share({connector: () => new ReplaySubject(1)}))
+  return {
+    view$,
+    settle: async () => {
+      await source.flush()
+      await current?.resynced
+    },
+  }
+}
+
+class Fold {
+  /** Resolves when no dump is under way. */
+  resynced: Promise<void> = Promise.resolve()
+  readonly #source: KernelSource
+  readonly #options: MirrorOptions
+  readonly #emit: (view: KernelView) => void
+  readonly #stop = new AbortController()
+  #state: MutableKernelState | undefined
+  /** While a dump is under way: what has changed since it began, to be folded into it. */
+  #during: KernelChange[] | undefined
+  /** Another dump is needed after the one that is under way. */
+  #again: ResyncReason | undefined
+
+  constructor(source: KernelSource, options: MirrorOptions, emit: (view: KernelView) => void) {
+    this.#source = source
+    this.#options = options
+    this.#emit = emit
+  }
+
+  handle(event: KernelEvent): void {
+    if (event.kind === 'listening') this.resync('start')
+    else if (event.kind === 'lost') this.resync('lost')
+    else {
+      this.#during?.push(...event.changes)
+      if (this.#state && this.#fold(this.#state, event.changes)) this.#publish(event.at)
+    }
+  }
+
+  resync(reason: ResyncReason): void {
+    if (this.#during) this.#again = reason
+    else this.resynced = this.#read(reason)
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Whether something changed that somebody else did. A change that cannot be folded in asks for a dump. */
+  #fold(state: MutableKernelState, changes: readonly KernelChange[]): boolean {
+    let foreign = false
+    for (const change of changes) {
+      if (!state.apply(change)) this.resync('inexact')
+      foreign ||= !change.own
+    }
+    return foreign
+  }
+
+  async #read(reason: ResyncReason): Promise<void> {
+    const backoff = new Backoff()
+    for (let next: ResyncReason | undefined = reason; next && !this.#stop.signal.aborted; ) {
+      this.#again = undefined
+      this.#during = []
+      this.#options.onResync?.(next)
+      const at = performance.now()
+      try {
+        const state = new MutableKernelState(await this.#source.snapshot())
+        if (this.#stop.signal.aborted) return
+        const during = this.#during
+        this.#state = state
+        // Folding the same change twice is harmless; #during stays set, so an inexact one asks for one more dump.
+        this.#fold(state, during)
+        this.#publish(at)
+        next = this.#again
+      } catch (error) {
+        this.#options.onError?.(error)
+        if (!this.#state)
+          this.#emit({synced: false, reason: `the kernel's state could not be read: ${(error as Error).message}`})
+        await sleep(backoff.next(), this.#stop.signal)
+      }
+    }
+    this.#during = undefined
+  }
+
+  #publish(at: number): void {
+    if (this.#state && !this.#stop.signal.aborted) this.#emit({synced: true, state: this.#state, at})
+  }
+}

@@ -1,0 +1,231 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {parseConfig, reference} from '../../src/model/config.ts'
+import {ConfigError, nearest, pathText} from '../../src/model/config-problems.ts'
+
+/** What is wrong with a value, one problem a line. */
+function problems(value: unknown): string {
+  try {
+    parseConfig(value)
+    return ''
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.problems.map(({path, message}) => `${path}: ${message}`).join('\n')
+  }
+}
+
+const DEFAULTS = {
+  node: undefined,
+  kubernetes: {kubeconfig: undefined},
+  networks: [
+    {
+      name: 'default',
+      cidrs: {from: 'podCIDRs'},
+      nodeAddresses: {from: 'InternalIP'},
+      backend: 'direct',
+      protocol: 107,
+    },
+  ],
+  kernel: {resyncSeconds: 300},
+  metrics: {listen: {port: 9464}},
+  log: {level: 'info'},
+}
+
+for (const empty of [
+  undefined,
+  null,
+  {},
+  {log: null, networks: null, node: null},
+  {log: {level: null}, networks: [{}], metrics: {}},
+])
+  test(`all defaults: ${JSON.stringify(empty)}`, t => {
+    const {metrics, ...rest} = parseConfig(empty)
+    t.deepEqual({...rest, metrics: {listen: {...metrics.listen}}}, DEFAULTS as never)
+  })
+
+test('what is set is kept', t => {
+  const config = parseConfig({
+    node: 'node-1.example',
+    kubernetes: {kubeconfig: '/etc/kubeconfig'},
+    networks: [{name: 'a'}, {name: 'b', protocol: 108}],
+    kernel: {resyncSeconds: 60},
+    log: {level: 'debug'},
+  })
+  t.like(config, {
+    node: 'node-1.example',
+    kubernetes: {kubeconfig: '/etc/kubeconfig'},
+    kernel: {resyncSeconds: 60},
+    log: {level: 'debug'},
+  })
+  t.is(config.networks.map(({name, protocol}) => `${name} ${protocol}`).join('\n'), 'a 107\nb 108')
+})
+
+for (const [text, listens] of [
+  ['', 'nowhere'],
+  [':9464', '* 9464'],
+  ['127.0.0.1:1', '127.0.0.1 1'],
+  ['localhost:65535', 'localhost 65535'],
+  ['[::1]:9464', '::1 9464'],
+  ['[FD00:0::1]:80', 'fd00::1 80'],
+] as const)
+  test(`metrics.listen "${text}"`, t => {
+    const {listen} = parseConfig({metrics: {listen: text}}).metrics
+    t.is(listen ? `${listen.host ?? '*'} ${listen.port}` : 'nowhere', listens)
+  })
+
+const ONE_ADDRESS = 'does not name an IP address before its port; leave the address away to listen on all of them'
+const FORM = 'is not an address with a port; write it as ":9464", "127.0.0.1:9464" or "[::1]:9464"'
+
+for (const [value, want] of [
+  [{networks: [{backend: 'dierct'}]}, 'networks[0].backend: "dierct" is not one of direct; did you mean direct?'],
+  [{networks: [{backend: 'Direct'}]}, 'networks[0].backend: "Direct" is not one of direct; did you mean direct?'],
+  [{networks: [{backend: 'vxlan'}]}, 'networks[0].backend: "vxlan" is not one of direct'],
+  [{networks: [{backend: {toString: 1}}]}, 'networks[0].backend: a mapping is not one of direct'],
+  [{log: {level: 'warning'}}, 'log.level: "warning" is not one of trace, debug, info, warn, error'],
+  [{log: {level: 'wran'}}, 'log.level: "wran" is not one of trace, debug, info, warn, error; did you mean warn?'],
+  [{log: {levle: 'info'}}, 'log.levle: is not a known key; did you mean level?'],
+  [{level: 'info'}, 'level: is not a known key here; did you mean log.level?'],
+  [{protocol: 107}, 'protocol: is not a known key here; did you mean networks[].protocol?'],
+  [
+    {store: {type: 'etcd'}},
+    'store: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log',
+  ],
+  [
+    {'a.b\n': 1},
+    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log',
+  ],
+  [
+    JSON.parse('{"__proto__": {"node": "x"}, "constructor": 1}'),
+    `__proto__: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log
+constructor: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log`,
+  ],
+  [[], '(file): must be a mapping of keys to values, not a list'],
+  ['text', '(file): must be a mapping of keys to values, not "text"'],
+  [new Map(), '(file): must be a mapping of keys to values, not an object'],
+  [{log: []}, 'log: must be a mapping of keys to values, not a list'],
+  [{log: 'debug'}, 'log: must be a mapping of keys to values, not "debug"'],
+  [{networks: {name: 'a'}}, 'networks: must be a list, not a mapping; begin each entry with "- "'],
+  [{networks: ['a']}, 'networks[0]: must be a mapping of keys to values, not "a"'],
+  [{networks: [null]}, 'networks[0]: must be a mapping of keys to values, not nothing'],
+  [{networks: []}, 'networks: is empty; leave the key away for the default network'],
+  [{node: 7}, 'node: must be text, not 7; put it in quotes'],
+  [{node: true}, 'node: must be text, not true; put it in quotes'],
+  [{node: []}, 'node: must be text, not a list'],
+  [{node: 'Node_1'}, `node: "Node_1" cannot be a node's name; write it as "kubectl get nodes" shows it`],
+  [
+    {networks: [{name: '-a'}]},
+    `networks[0].name: "-a" cannot be a network's name; use at most 58 lower-case letters, digits and inner hyphens`,
+  ],
+  [
+    {networks: [{name: 'a'.repeat(59)}]},
+    `networks[0].name: "${'a'.repeat(59)}" cannot be a network's name; use at most 58 lower-case letters, digits and inner hyphens`,
+  ],
+  [{kernel: {resyncSeconds: '60'}}, 'kernel.resyncSeconds: must be a number, not "60"; remove the quotes'],
+  [{kernel: {resyncSeconds: '1m'}}, 'kernel.resyncSeconds: must be a number, not "1m"'],
+  [{kernel: {resyncSeconds: 9}}, 'kernel.resyncSeconds: must be a whole number from 10 to 86400, not 9'],
+  [{kernel: {resyncSeconds: 60.5}}, 'kernel.resyncSeconds: must be a whole number from 10 to 86400, not 60.5'],
+  [{kernel: {resyncSeconds: Number.NaN}}, 'kernel.resyncSeconds: must be a number, not NaN'],
+  [
+    {networks: [{protocol: 2}]},
+    'networks[0].protocol: 2 marks the routes of the kernel; choose a number that nobody on the node uses',
+  ],
+  [
+    {networks: [{protocol: 12}]},
+    'networks[0].protocol: 12 marks the routes of BIRD; choose a number that nobody on the node uses',
+  ],
+  [{networks: [{protocol: 256}]}, 'networks[0].protocol: must be a whole number from 5 to 255, not 256'],
+  [
+    {networks: [{}, {name: 'b'}, {protocol: 108}]},
+    `networks[2].name: "default" is already the name of networks[0]; give each network its own
+networks[1].protocol: 107 is already the protocol of networks[0]; give each network its own`,
+  ],
+  [{metrics: {listen: '9464'}}, `metrics.listen: "9464" ${FORM}`],
+  [{metrics: {listen: '::1:9464'}}, `metrics.listen: "::1:9464" ${FORM}`],
+  [{metrics: {listen: ':0'}}, 'metrics.listen: ":0" has a port outside 1 to 65535; choose a free TCP port'],
+  [{metrics: {listen: '1.2.3:80'}}, `metrics.listen: "1.2.3:80" ${ONE_ADDRESS}`],
+  [{metrics: {listen: 'example.org:80'}}, `metrics.listen: "example.org:80" ${ONE_ADDRESS}`],
+  [{metrics: {listen: '[1.2.3.4]:80'}}, `metrics.listen: "[1.2.3.4]:80" ${ONE_ADDRESS}`],
+  [{metrics: {listen: '[]:80'}}, `metrics.listen: "[]:80" ${ONE_ADDRESS}`],
+  [
+    {
+      node: 1,
+      nod: 2,
+      networks: [
+        {protocol: 3, name: 'A'},
+        {protocol: 108, name: 'b'},
+        {protocol: 108, backend: 'x'},
+      ],
+    },
+    `nod: is not a known key; did you mean node?
+node: must be text, not 1; put it in quotes
+networks[0].name: "A" cannot be a network's name; use at most 58 lower-case letters, digits and inner hyphens
+networks[0].protocol: 3 marks the routes of whoever set up the network at boot; choose a number that nobody on the node uses
+networks[2].backend: "x" is not one of direct
+networks[2].protocol: 108 is already the protocol of networks[1]; give each network its own`,
+  ],
+] as const)
+  test(`refused: ${JSON.stringify(value)}`, t => t.is(problems(value), want))
+
+test('a thousand problems are all there, but not all shown', t => {
+  const error = t.throws(() => parseConfig(Object.fromEntries(Array.from({length: 1000}, (_, i) => [`k${i}`, 1]))), {
+    instanceOf: ConfigError,
+  })
+  t.is(error?.problems.length, 1000)
+  t.is(error?.message.split('\n').length, 51)
+  t.is(error?.message.split('\n').at(-1), 'config: and 950 problems more')
+})
+
+for (const [text, option] of [
+  ['dierct', 'direct'],
+  ['direc', 'direct'],
+  ['directt', 'direct'],
+  ['DIRECT', 'direct'],
+  ['ifno', 'info'],
+  ['vxlan', undefined],
+  ['', undefined],
+  ['x'.repeat(1e6), undefined],
+] as const)
+  test(`nearest to ${JSON.stringify(text.slice(0, 20))} is ${option}`, t =>
+    t.is(nearest(text, ['info', 'direct']), option))
+
+test('a path as text', t => t.is(pathText(['networks', 0, 'a-b', 'c d']), 'networks[0].a-b["c d"]'))
+
+test('every key of the reference has a meaning, a form and a default', t => {
+  for (const row of reference()) {
+    t.truthy(row.meaning, row.path)
+    t.truthy(row.values, row.path)
+    t.not(row.default, undefined, row.path)
+  }
+})
+
+/** Values that have the schema's keys in wrong places and with wrong contents. */
+const names = ['node', 'kubernetes', 'kubeconfig', 'networks', 'name', 'cidrs', 'from', 'backend', 'protocol', 'log']
+const {value: shaped} = fc.letrec(tie => ({
+  value: fc.oneof(
+    {depthSize: 'small'},
+    fc.constantFrom('', 'default', 'direct', 107, 2, 1e300, null, undefined, true, Symbol('s'), 1n),
+    fc.anything({withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true}),
+    fc.array(tie('value'), {maxLength: 4}),
+    fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), tie('value'), {maxKeys: 5}),
+  ),
+}))
+
+test('no value makes the check throw anything but ConfigError, and each problem has a path and a message', t => {
+  fc.assert(
+    fc.property(shaped, value => {
+      try {
+        t.true(parseConfig(value).networks.length > 0)
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error
+        t.true(error.problems.length > 0)
+        for (const {path, message} of error.problems) {
+          t.regex(path, /./)
+          t.regex(message, /./)
+          t.notRegex(`${path}${message}`, /\n|undefined|\[object/)
+        }
+      }
+    }),
+    {numRuns: 2000},
+  )
+  t.pass()
+})
