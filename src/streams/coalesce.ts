@@ -2,7 +2,9 @@
 import {Observable, type OperatorFunction} from 'rxjs'
 import {Backoff, type BackoffOptions} from './backoff.ts'
 
-export interface CoalesceOptions<R> {
+export interface CoalesceOptions<I, R> {
+  /** Joins an input that waits with the one that replaces it. @default the newer one alone */
+  readonly merge?: (waiting: I, newest: I) => I
   /** Tells a report that asks for another run with the newest input. @default () => false */
   readonly failed?: (report: R) => boolean
   /** Turns what a run threw (a bug) into a report, so that no bug ends the stream. It should be a failed one. */
@@ -26,7 +28,13 @@ export interface CoalesceOptions<R> {
  */
 export function coalesce<I, R>(
   run: (input: I, signal: AbortSignal) => R | Promise<R>,
-  {failed = () => false, onThrow, backoff: backoffOptions, restMs = 50}: CoalesceOptions<R>,
+  {
+    merge = (_, newest) => newest,
+    failed = () => false,
+    onThrow,
+    backoff: backoffOptions,
+    restMs = 50,
+  }: CoalesceOptions<I, R>,
 ): OperatorFunction<I, R> {
   return source =>
     new Observable(subscriber => {
@@ -91,7 +99,7 @@ export function coalesce<I, R>(
 
       const subscription = source.subscribe({
         next: input => {
-          newest = input
+          newest = waiting ? merge(newest, input) : input
           waiting = true
           if (state === 'idle') start()
           else if (state === 'failed') schedule()

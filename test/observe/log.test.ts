@@ -155,7 +155,11 @@ function pipe(t: ExecutionContext): number {
 /** Runs the flood; `read` takes its lines, otherwise nobody does. */
 async function flood(stdout: 'pipe' | number, args: string[], read?: (line: string) => void) {
   const began = performance.now()
-  const child = spawn(process.execPath, [FLOOD, ...args], {stdio: ['ignore', stdout, 'pipe']})
+  const child = spawn(process.execPath, [FLOOD, ...args], {
+    stdio: ['ignore', stdout, 'pipe'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  })
   let told = ''
   child.stderr!.on('data', data => (told += data))
   if (read) createInterface({input: child.stdout!}).on('line', read)
@@ -173,7 +177,7 @@ for (const kind of ['socket', 'pipe'] as const) {
       const result = await flood(kind === 'socket' ? 'pipe' : pipe(t), ['30000', 'exit'])
       t.log(result)
       t.is(result.end, 0)
-      t.true(result.blocked < 300, `the loop stood still for ${result.blocked} ms`)
+      t.true(result.blocked < 1000, `the loop stood still for ${result.blocked} ms`)
       t.true(result.took < 10_000, `${result.took} ms`)
       t.true(result.rss < 160, `${result.rss} MB`)
     },

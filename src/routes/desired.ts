@@ -1,0 +1,93 @@
+/** From the nodes to the routes that this node should have. Pure. */
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Route} from '../model/net.ts'
+import {type Claim, type Problem, settleClaims} from './claims.ts'
+import {type Underlay, wayTo} from './underlay.ts'
+
+/** Behind IPv6's default of 1024, so that a user's own route to the same prefix wins and both stand. */
+export const METRIC = 2048
+export const TABLE_MAIN = 254
+
+export interface DesiredRoutes {
+  /** By the destination's text. */
+  readonly routes: ReadonlyMap<string, Route>
+  /** Other nodes that have a pod range. */
+  readonly peers: number
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Backend `direct`: every other node's pod range via that node's address of the same family. `self` undefined: this
+ * node has no object yet; then nothing is known to be its own.
+ */
+export function desiredRoutes(
+  nodes: ReadonlyMap<NodeName, NodeFacts>,
+  self: NodeName | undefined,
+  underlay: Underlay,
+  protocol: number,
+): DesiredRoutes {
+  const own = self === undefined ? undefined : nodes.get(self)
+  const {claims, problems} = settleClaims(
+    nodes.values(),
+    underlay.subnets.map(subnet => subnet.cidr),
+  )
+  const routes = new Map<string, Route>()
+  const peers = new Set<NodeName>()
+  for (const claim of claims.values()) {
+    if (claim.node === own) continue
+    peers.add(claim.node.name)
+    const route = routeOf(claim, own, underlay, protocol)
+    if ('destination' in route) routes.set(`${route.destination}`, route)
+    else problems.push(route)
+  }
+  return {routes, peers: peers.size, problems}
+}
+
+function routeOf(
+  {cidr, node}: Claim,
+  own: NodeFacts | undefined,
+  underlay: Underlay,
+  protocol: number,
+): Route | Problem {
+  const inside = own?.podCIDRs.find(each => each.contains(cidr))
+  if (inside)
+    return {
+      kind: 'overlap',
+      message: `node ${node.name}: pod range ${cidr} lies inside this node's own ${inside}; it gets no route here`,
+    }
+  const gateway = node.addresses.find(address => address.family === cidr.family)
+  if (!gateway)
+    return {
+      kind: 'unreachable',
+      message: `node ${node.name}: pod range ${cidr} has no route, since the node reports no IPv${cidr.family} InternalIP`,
+    }
+  const hop = cidr.contains(gateway) ? undefined : wayTo(underlay, gateway)
+  if (!hop)
+    return {
+      kind: 'unreachable',
+      message: cidr.contains(gateway)
+        ? `node ${node.name}: pod range ${cidr} contains the node's own address ${gateway}; it gets no route`
+        : `node ${node.name}: pod range ${cidr} has no route, since ${gateway} is on no connected subnet of an interface that is up`,
+    }
+  return {
+    destination: cidr,
+    type: 'unicast',
+    table: TABLE_MAIN,
+    protocol,
+    metric: METRIC,
+    scope: 'global',
+    nextHops: [hop],
+  }
+}
+
+/** The name of this node: as configured, else the one whose object reports this machine's id. */
+export function findSelf(
+  nodes: ReadonlyMap<NodeName, NodeFacts>,
+  configured: NodeName | undefined,
+  machineId: string,
+): NodeName | undefined {
+  if (configured !== undefined) return configured
+  if (machineId === '') return undefined
+  for (const node of nodes.values()) if (node.machineId === machineId) return node.name
+  return undefined
+}

@@ -1,0 +1,136 @@
+/** One pass over one network's routes: compare what is wanted with what the kernel has, write the difference, report. */
+import type {NetworkName, RouteProtocol} from '../model/config.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Family} from '../model/ip.ts'
+import type {KernelState} from '../model/kernel.ts'
+import type {Route} from '../model/net.ts'
+import type {Refusal, RouteChange, RouteWriter} from '../model/plans.ts'
+import type {Problem} from './claims.ts'
+import {desiredRoutes, findSelf} from './desired.ts'
+import {diffRoutes, equalRoutes, type RouteConflict} from './diff.ts'
+import {readUnderlay} from './underlay.ts'
+
+export interface RouteNetwork {
+  readonly name: NetworkName
+  readonly protocol: RouteProtocol
+}
+
+export interface PassInput {
+  readonly nodes: ReadonlyMap<NodeName, NodeFacts>
+  readonly kernel: KernelState
+  /** What asks for the pass, and when it arrived (`performance.now()`). */
+  readonly source: 'node' | 'kernel'
+  readonly since: number
+}
+
+export interface PassOptions {
+  readonly network: RouteNetwork
+  readonly writer: RouteWriter
+  /** As configured; undefined: found by the machine's id. */
+  readonly self: NodeName | undefined
+  readonly machineId: string
+}
+
+export interface RouteReport {
+  readonly network: NetworkName
+  /** A pass that no new input asked for is a retry. */
+  readonly source: PassInput['source'] | 'retry'
+  readonly since: number
+  /** `performance.now()`. */
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly written: readonly RouteChange[]
+  /** Of the written ones: those that put right what somebody else had changed. */
+  readonly repaired: number
+  readonly refused: readonly {readonly change: RouteChange; readonly refusal: Refusal}[]
+  readonly problems: readonly Problem[]
+  readonly conflicts: readonly RouteConflict[]
+  readonly peers: number
+  /** Our routes in the kernel after the pass. */
+  readonly routes: Readonly<Record<Family, number>>
+  /** The pass itself broke: nothing of the rest is known. */
+  readonly error?: unknown
+}
+
+/** A pass to be run again and again, one at a time. It keeps only what tells a repair from a change of mind. */
+export function routePass({network, writer, self, machineId}: PassOptions): (input: PassInput) => Promise<RouteReport> {
+  let lastInput: PassInput | undefined
+  let before: ReadonlyMap<string, Route> = new Map()
+  let complete = false
+  return async input => {
+    const startedAt = performance.now()
+    const source = input === lastInput ? 'retry' : input.source
+    lastInput = input
+    const name = findSelf(input.nodes, self, machineId)
+    const own = name && input.nodes.get(name)
+    const underlay = readUnderlay(input.kernel, own?.addresses ?? [], own?.podCIDRs ?? [])
+    const desired = desiredRoutes(input.nodes, name, underlay, network.protocol)
+    const {changes, conflicts} = diffRoutes(desired.routes, input.kernel.routes, network.protocol)
+    const refusals = await writer.write(changes)
+    const refused = changes.flatMap((change, i) => (refusals[i] ? [{change, refusal: refusals[i]}] : []))
+    const written = changes.filter((_, i) => !refusals[i])
+    if (changes.length > 0) await writer.settle()
+    const repaired = complete ? written.filter(change => isRepair(change, before)).length : 0
+    before = desired.routes
+    complete = true
+    return {
+      network: network.name,
+      source,
+      since: source === 'retry' ? startedAt : input.since,
+      startedAt,
+      endedAt: performance.now(),
+      written,
+      repaired,
+      refused,
+      problems: desired.problems,
+      conflicts,
+      peers: desired.peers,
+      routes: count(
+        desired.routes,
+        refused.map(({change}) => change.route),
+        conflicts,
+      ),
+    }
+  }
+}
+
+/** The report of a pass that threw: a bug, or an outcome that is unknown; the next pass finds out from the kernel. */
+export function brokenReport(network: RouteNetwork, error: unknown): RouteReport {
+  const now = performance.now()
+  return {
+    network: network.name,
+    source: 'retry',
+    since: now,
+    startedAt: now,
+    endedAt: now,
+    written: [],
+    repaired: 0,
+    refused: [],
+    problems: [],
+    conflicts: [],
+    peers: 0,
+    routes: {4: 0, 6: 0},
+    error,
+  }
+}
+
+/** Whether another pass is due without any new event. */
+export const hasFailed = (report: RouteReport): boolean => report.error !== undefined || report.refused.length > 0
+
+function isRepair({op, route}: RouteChange, before: ReadonlyMap<string, Route>): boolean {
+  const wanted = before.get(`${route.destination}`)
+  return op === 'delete' ? wanted === undefined : wanted !== undefined && equalRoutes(wanted, route)
+}
+
+function count(
+  wanted: ReadonlyMap<string, Route>,
+  refused: readonly Route[],
+  conflicts: readonly RouteConflict[],
+): Record<Family, number> {
+  const missing = new Set(
+    [...refused, ...conflicts.filter(({blocks}) => blocks).map(({wanted}) => wanted)].map(r => `${r.destination}`),
+  )
+  const result = {4: 0, 6: 0}
+  for (const [destination, route] of wanted) if (!missing.has(destination)) result[route.destination.family]++
+  return result
+}

@@ -1,0 +1,50 @@
+/** What of the kernel's state tells how other nodes can be reached: the connected subnets, and ours among them. */
+
+import {Cidr, hostLength, type Ip} from '../model/ip.ts'
+import type {KernelState} from '../model/kernel.ts'
+import type {IfIndex, NextHop} from '../model/net.ts'
+
+/** A subnet that an interface of the node is directly on. */
+export interface Subnet {
+  readonly cidr: Cidr
+  readonly dev: IfIndex
+}
+
+export interface Underlay {
+  /** Longest prefix first. */
+  readonly subnets: readonly Subnet[]
+  /**
+   * Where the node's own address has no subnet (a /32 or /128, as some clouds give): the device that carries it. What
+   * is behind it is reached onlink.
+   */
+  readonly onlink: {readonly 4?: IfIndex; readonly 6?: IfIndex}
+}
+
+/** The alias that marks our own links begins so. */
+export const OWN_ALIAS = 'netgraft:'
+
+/** `ownAddresses`: what the node's object says of itself. `ownCIDRs`: its pod ranges, whose bridge is no way to a peer. */
+export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ownCIDRs: readonly Cidr[]): Underlay {
+  const own = new Set(ownAddresses.map(String))
+  const subnets: Subnet[] = []
+  const onlink: {4?: IfIndex; 6?: IfIndex} = {}
+  for (const [dev, addresses] of state.addresses) {
+    const link = state.links.get(dev)
+    if (!link?.up || link.loopback || link.alias?.startsWith(OWN_ALIAS)) continue
+    for (const {ip, length, scope} of addresses) {
+      if (scope !== 'global' || ownCIDRs.some(cidr => cidr.contains(ip))) continue
+      if (length < hostLength(ip.family)) subnets.push({cidr: new Cidr(ip, length), dev})
+      else if (own.has(`${ip}`)) onlink[ip.family] ??= dev
+    }
+  }
+  subnets.sort((a, b) => b.cidr.length - a.cidr.length || a.dev - b.dev)
+  return {subnets, onlink}
+}
+
+/** The way to an address on a connected subnet; undefined: there is none without a router. */
+export function wayTo(underlay: Underlay, gateway: Ip): NextHop | undefined {
+  const subnet = underlay.subnets.find(each => each.cidr.contains(gateway))
+  if (subnet) return {gateway, dev: subnet.dev}
+  const dev = underlay.onlink[gateway.family]
+  return dev === undefined ? undefined : {gateway, dev, onlink: true}
+}
