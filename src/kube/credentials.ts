@@ -8,13 +8,14 @@ import {dirname, resolve} from 'node:path'
 import {KubeConfig} from '@kubernetes/client-node/dist/config.js'
 import {parse} from 'yaml'
 import {InvalidInput} from '../model/errors.ts'
+import {sleep} from '../streams/lifetime.ts'
 import {ApiError} from '../streams/list-watch.ts'
 
 export type CredentialSource =
   /** A file with its current context: tokens, token files, client certificates, exec plugins, proxies. */
   | {readonly kubeconfig: string}
   /** A pod's service account: its token file is rotated by the kubelet. */
-  | {readonly host: string; readonly port: string; /** @default SECRETS */ readonly secrets?: string}
+  | {readonly host: string; readonly port: string /** @default SECRETS */; readonly secrets?: string}
 
 /** Where the kubelet puts a service account's `token` and `ca.crt`. */
 const SECRETS = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -38,31 +39,49 @@ export interface Access {
 export class Credentials {
   readonly #source: CredentialSource
   #config: KubeConfig | undefined
+  #pending: Promise<Access> | undefined
   #agent: {readonly identity: string; readonly agent: http.Agent} | undefined
 
   constructor(source: CredentialSource) {
     this.#source = source
   }
 
-  /** Fresh for each request: certificate files are read now, token files at most a minute ago, exec plugins run on expiry. */
-  async access(): Promise<Access> {
+  /**
+   * Fresh for each request: certificate files are read now, token files at most a minute ago, an exec plugin runs when
+   * its token expires. That may hang: after `timeoutMs` the request has failed, and the next one waits for the same run.
+   */
+  async access(timeoutMs: number): Promise<Access> {
+    this.#pending ??= this.#read().finally(() => {
+      this.#pending = undefined
+    })
+    const waited = new AbortController()
+    const late = sleep(timeoutMs, waited.signal).then(() => {
+      throw new Error(`its exec plugin has not answered for ${timeoutMs / 1000} s`)
+    })
     try {
-      this.#config ??= load(this.#source)
-      const cluster = this.#config.getCurrentCluster()
-      if (!cluster) throw new InvalidInput('its current context names no cluster')
-      const server = new URL(cluster.server)
-      const options: https.RequestOptions = {headers: {}}
-      await this.#config.applyToHTTPSOptions(options)
-      return {server, options: {...options, agent: cluster.proxyUrl ? options.agent! : this.#agentFor(server, options)}}
+      return await Promise.race([this.#pending, late])
     } catch (error) {
       const from = 'kubeconfig' in this.#source ? `the kubeconfig ${this.#source.kubeconfig}` : 'the service account'
       throw new ApiError('ECREDENTIALS', `${from} cannot be used: ${(error as Error).message}`, {cause: error})
+    } finally {
+      waited.abort()
     }
   }
 
   /** After a refusal: everything is read again for the next request. */
   renew(): void {
     this.#config = undefined
+  }
+
+  async #read(): Promise<Access> {
+    this.#config ??= load(this.#source)
+    const cluster = this.#config.getCurrentCluster()
+    if (!cluster) throw new InvalidInput('its current context names no cluster')
+    const server = new URL(cluster.server)
+    const options: https.RequestOptions = {headers: {}}
+    await this.#config.applyToHTTPSOptions(options)
+    const agent = cluster.proxyUrl ? options.agent : this.#agentFor(server, options)
+    return {server, options: {...options, ...defined({agent})}}
   }
 
   /** Closes every connection. */
@@ -97,7 +116,12 @@ function load(source: CredentialSource): KubeConfig {
   } else {
     const {host, port, secrets = SECRETS} = source
     config.loadFromClusterAndUser(
-      {name: 'in-cluster', server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`, caFile: `${secrets}/ca.crt`, skipTLSVerify: false},
+      {
+        name: 'in-cluster',
+        server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+        caFile: `${secrets}/ca.crt`,
+        skipTLSVerify: false,
+      },
       {name: 'in-cluster', authProvider: tokenFile(`${secrets}/token`)},
     )
   }

@@ -9,7 +9,8 @@ export function connectionFailure(server: URL, error: unknown): ApiError {
 }
 
 const NETWORK = 'cannot be reached: is there a route to it, and does no firewall stop us?'
-const CERTIFICATE = 'shows a certificate that we do not accept: is the certificate authority in our credentials its own?'
+const CERTIFICATE =
+  'shows a certificate that we do not accept: is the certificate authority in our credentials its own?'
 const CONNECTION: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused the connection: is it running, and is this its address?',
   ECONNRESET: 'broke the connection',
@@ -21,7 +22,8 @@ const CONNECTION: Readonly<Record<string, string>> = {
   ETIMEDOUT: NETWORK,
   CERT_HAS_EXPIRED: 'shows a certificate that has expired: renew it, and check the clocks',
   CERT_NOT_YET_VALID: 'shows a certificate that is not yet valid: check the clocks',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'shows a certificate for another name: use a name that is in it, or set tls-server-name',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'shows a certificate for another name: use a name that is in it, or set tls-server-name',
   ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS: should the address begin with http:?',
 }
 
@@ -62,7 +64,8 @@ export function refusal(
 }
 
 function verdict(code: number, what: string): string {
-  if (code === 401) return `does not accept our credentials (401, is the token or certificate expired, or of another cluster?)`
+  if (code === 401)
+    return `does not accept our credentials (401, is the token or certificate expired, or of another cluster?)`
   if (code === 403) return `does not allow us ${what} (403, grant it to our service account)`
   if (code === 429) return `has too much to do for ${what} (429)`
   return `answered ${what} with ${code}`

@@ -1,0 +1,59 @@
+/** What the reflectors and the mirror tell of themselves, as log lines and metrics. */
+import type {Logger} from '../model/logger.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import type {ResyncReason} from '../streams/mirror.ts'
+import type {Notice} from '../streams/reflector.ts'
+
+/** For one resource's reflector. */
+export function reflectorReporter(resource: string, log: Logger, metrics: Metrics): (notice: Notice) => void {
+  let lists = 0
+  /** What makes the next list necessary. */
+  let reason = 'start'
+  return notice => {
+    switch (notice.type) {
+      case 'listed':
+        if (lists++ > 0) metrics.relists.inc({resource, reason})
+        metrics.deletionsHeld.set({resource}, 0)
+        return log.info('listed', {resource, items: notice.items, ms: Math.round(notice.ms), streamed: notice.streamed})
+      case 'paged':
+        return log.info('the API server has no streaming lists; reading page by page', {
+          resource,
+          detail: notice.reason,
+        })
+      case 'held':
+        reason = 'shrunk'
+        metrics.deletionsHeld.set({resource}, notice.held)
+        return log.warn('most objects are missing from a list; keeping them until a second list confirms it', {
+          resource,
+          missing: notice.held,
+          items: notice.items,
+        })
+      case 'rewatch':
+        metrics.watchRestarts.inc({resource, reason: notice.why})
+        return log.debug('watching again', {resource, reason: notice.why})
+      case 'failed': {
+        const {error, gone, retryMs} = notice
+        if (gone) reason = 'gone'
+        metrics.apiErrors.inc({resource, code: error.status ?? error.code})
+        const fields = {resource, code: error.status ?? error.code, detail: error.message, retryMs: Math.round(retryMs)}
+        return gone ? log.info('history is gone; listing again', fields) : log.warn('the API server failed us', fields)
+      }
+      case 'unusable':
+        return log.warn('an object cannot be read and is left out', {resource, err: notice.error})
+    }
+  }
+}
+
+/** For the kernel's mirror. */
+export function mirrorReporter(log: Logger, metrics: Metrics) {
+  return {
+    onResync: (reason: ResyncReason) => {
+      metrics.kernelResyncs.inc({reason})
+      if (reason === 'lost') {
+        metrics.netlinkEnobufs.inc()
+        log.warn('the kernel told more than could be read; reading everything again', {reason})
+      } else log.debug("reading the kernel's state", {reason})
+    },
+    onError: (error: unknown) => log.warn("the kernel's state could not be read; trying again", {err: error}),
+  }
+}

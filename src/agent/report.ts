@@ -1,0 +1,71 @@
+/** What a pass did, as log lines and metrics. A trouble is told when it begins and when it ends, not at every pass. */
+import type {Logger} from '../model/logger.ts'
+import {formatRoute} from '../netlink/route.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import type {RouteReport} from '../routes/pass.ts'
+
+/** Sentences per kind at most that one pass writes to the log; the rest is counted. */
+const TOLD_AT_MOST = 20
+const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable'] as const
+
+/** Tells of one network's passes, in order. */
+export function routeReporter(log: Logger, metrics: Metrics): (report: RouteReport) => void {
+  let standing = new Map<string, string>()
+  return report => {
+    measure(report, metrics)
+    const {network, error} = report
+    if (error !== undefined) return log.error('route pass broke; it is run again', {network, err: error})
+    const troubles = troublesOf(report)
+    const begun = [...troubles].filter(([sentence]) => !standing.has(sentence))
+    const ended = [...standing].filter(([sentence]) => !troubles.has(sentence))
+    for (const [reason, kind] of begun.slice(0, TOLD_AT_MOST)) log.warn('trouble', {network, kind, reason})
+    if (begun.length > TOLD_AT_MOST) log.warn('more troubles', {network, count: begun.length - TOLD_AT_MOST})
+    for (const [reason, kind] of ended.slice(0, TOLD_AT_MOST)) log.info('trouble over', {network, kind, reason})
+    standing = troubles
+    if (report.written.length > 0) tellChanges(report, log)
+  }
+}
+
+function measure(report: RouteReport, metrics: Metrics): void {
+  const {network, startedAt, endedAt, written, refused} = report
+  metrics.passes.inc({domain: 'routes', result: report.error !== undefined || refused.length > 0 ? 'failed' : 'ok'})
+  if (report.error !== undefined) return
+  metrics.passDuration.observe({domain: 'routes'}, (endedAt - startedAt) / 1000)
+  if (written.length > 0) metrics.eventToKernel.observe({source: report.source}, (endedAt - report.since) / 1000)
+  for (const op of ['add', 'replace', 'delete'] as const) {
+    metrics.routeChanges.inc({network, op}, written.filter(change => change.op === op).length)
+  }
+  for (const {refusal} of refused) metrics.routeErrors.inc({network, code: refusal.code})
+  metrics.driftRepairs.inc({network}, report.repaired)
+  for (const family of [4, 6] as const) metrics.routes.set({network, family}, report.routes[family])
+  metrics.peers.set({network}, report.peers)
+  const overlaps = report.problems.filter(({kind}) => kind === 'overlap').length
+  metrics.conflicts.set({network}, report.conflicts.length + overlaps)
+  for (const kind of PROBLEM_KINDS) {
+    metrics.invalidInputs.set({kind}, report.problems.filter(problem => problem.kind === kind).length)
+  }
+}
+
+/** Every trouble's sentence, with its kind. */
+function troublesOf({problems, conflicts, refused}: RouteReport): Map<string, string> {
+  const troubles = new Map<string, string>()
+  for (const {kind, message} of problems) troubles.set(message, kind)
+  for (const {wanted, foreign, blocks} of conflicts) {
+    const ours = blocks ? 'ours cannot stand beside it' : 'ours stands behind it'
+    troubles.set(
+      `a route that is not ours leads to ${wanted.destination} (${formatRoute(foreign)}); ${ours}`,
+      'conflict',
+    )
+  }
+  for (const {refusal} of refused) troubles.set(refusal.message, 'refused')
+  return troubles
+}
+
+function tellChanges({network, source, written, repaired, startedAt, endedAt}: RouteReport, log: Logger): void {
+  const count = {add: 0, replace: 0, delete: 0}
+  for (const {op} of written) count[op]++
+  const ms = Math.round((endedAt - startedAt) * 10) / 10
+  const [first] = written
+  const only = written.length === 1 ? {route: formatRoute(first!.route)} : {}
+  log.info('routes written', {network, source, ...count, repaired, ms, ...only})
+}

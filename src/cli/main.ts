@@ -1,0 +1,98 @@
+/** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong. */
+import {parseArgs} from 'node:util'
+import {cleanup} from '../agent/cleanup.ts'
+import {loadConfig} from '../agent/config.ts'
+import {runAgent} from '../agent/main.ts'
+import {parseConfig} from '../model/config.ts'
+import {ConfigError} from '../model/config-problems.ts'
+import {VERSION} from './version.ts'
+
+const USAGE = `Usage: netgraft <command> [options]
+
+  agent --config FILE      run the node agent until it is told to stop (SIGTERM, SIGINT); the routes stay
+  check-config FILE        say everything that is wrong with a configuration
+  cleanup [--config FILE]  remove every route and link of the agent from this node; without a file, of the default network
+  version                  print the version
+`
+
+class UsageError extends Error {}
+
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  agent: async args => {
+    const {values} = options(args, {config: {type: 'string'}}, 0)
+    if (values.config === undefined) throw new UsageError('agent needs --config FILE')
+    await runAgent({configFile: values.config, env: process.env, version: VERSION, signal: stopSignal()})
+    return 0
+  },
+  'check-config': async args => {
+    const {positionals} = options(args, {}, 1)
+    await loadConfig(positionals[0]!, process.env)
+    print(`${positionals[0]} is valid`)
+    return 0
+  },
+  cleanup: async args => {
+    const {values} = options(args, {config: {type: 'string'}}, 0)
+    const config = values.config === undefined ? parseConfig({}) : await loadConfig(values.config, process.env)
+    const {removed, failed} = await cleanup(config.networks.map(network => network.protocol))
+    for (const what of removed) print(`removed ${what}`)
+    for (const why of failed) complain(why)
+    print(`${removed.length} removed, ${failed.length} failed`)
+    return failed.length > 0 ? 1 : 0
+  },
+  version: async () => {
+    print(VERSION)
+    return 0
+  },
+}
+
+async function main([command = '', ...args]: string[]): Promise<number> {
+  try {
+    if (['--help', '-h', 'help', ''].includes(command)) {
+      process.stdout.write(USAGE)
+      return command === '' ? 2 : 0
+    }
+    const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
+    if (!run) throw new UsageError(`there is no command "${command}"`)
+    return await run(args)
+  } catch (error) {
+    if (error instanceof ConfigError) complain(error.message)
+    else if (error instanceof UsageError) complain(`${error.message}\n\n${USAGE}`)
+    else complain(error instanceof Error ? error.message : String(error))
+    return error instanceof ConfigError || error instanceof UsageError ? 2 : 1
+  }
+}
+
+type OptionTypes = Readonly<Record<string, {readonly type: 'string'}>>
+
+function options<const O extends OptionTypes>(args: string[], types: O, positionals: number) {
+  try {
+    const parsed = parseArgs({args, options: types, allowPositionals: true})
+    if (parsed.positionals.length !== positionals)
+      throw new Error(`expected ${positionals} argument(s), got ${parsed.positionals.length}`)
+    return parsed
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** The first signal stops in an orderly way, a second one at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(1)
+      stop.abort()
+    })
+  }
+  return stop.signal
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function complain(line: string): void {
+  process.stderr.write(`netgraft: ${line}\n`)
+}
+
+process.exitCode = await main(process.argv.slice(2))
