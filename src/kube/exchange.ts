@@ -12,7 +12,7 @@ export interface Exchange {
   readonly method: string
   /** From the API's root: "/api/v1/nodes". */
   readonly path: string
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | undefined
   /** Milliseconds without a sign of life, from connecting on. */

@@ -57,7 +57,8 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#bytes[this.#room(1)] = value
+    const at = this.#room(1)
+    this.#bytes[at] = value
     return this
   }
 
@@ -69,7 +70,8 @@ export class Writer {
   }
 
   u32(value: number): this {
-    this.#bytes.writeUInt32LE(value >>> 0, this.#room(4))
+    const at = this.#room(4)
+    this.#bytes.writeUInt32LE(value >>> 0, at)
     return this
   }
 
@@ -84,7 +86,8 @@ export class Writer {
 
   bytesAttribute(type: number, bytes: Uint8Array): this {
     this.u16(4 + bytes.length).u16(type)
-    this.#bytes.set(bytes, this.#room(bytes.length))
+    const at = this.#room(bytes.length)
+    this.#bytes.set(bytes, at)
     return this.#pad()
   }
 
@@ -116,6 +119,7 @@ export class Writer {
     return this
   }
 
+  /** Where to write `size` bytes. It may replace #bytes: call it before #bytes is read. */
   #room(size: number): number {
     const at = this.#at
     if (at + size > this.#bytes.length) {
@@ -182,8 +186,12 @@ export const read = {
     payload.length === 6 ? (payload.toString('hex').replace(/..(?!$)/g, '$&:') as Mac) : undefined,
 }
 
-/** An object without the keys whose value is undefined: decoders fill fields as they meet attributes. */
+/**
+ * An object without the keys whose value is undefined: decoders fill fields as they meet attributes. A copy, since
+ * deleting keys would turn each of ten thousand routes into a hash table.
+ */
 export function present<T extends object>(object: {[K in keyof T]: T[K] | undefined}): T {
-  for (const key of Object.keys(object) as (keyof T)[]) if (object[key] === undefined) delete object[key]
-  return object as T
+  const result: Partial<T> = {}
+  for (const key in object) if (object[key] !== undefined) result[key] = object[key] as T[typeof key]
+  return result as T
 }

@@ -7,7 +7,12 @@ import {type CoalesceOptions, coalesce} from '../../src/streams/coalesce.ts'
 /** A report is the input's text, or the text of what went wrong. */
 const onThrow = (error: unknown) => `failed: ${(error as Error).message}`
 const failed = (report: string) => report.startsWith('failed')
-const quick: CoalesceOptions<string> = {failed, onThrow, restMs: 1, backoff: {baseMs: 5, jitter: 'equal'}}
+const quick: Omit<CoalesceOptions<unknown, string>, 'merge'> = {
+  failed,
+  onThrow,
+  restMs: 1,
+  backoff: {baseMs: 5, jitter: 'equal'},
+}
 
 /** A run that ends when the test says so. */
 function held() {
