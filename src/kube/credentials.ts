@@ -14,8 +14,8 @@ import {ApiError} from '../streams/list-watch.ts'
 export type CredentialSource =
   /** A file with its current context: tokens, token files, client certificates, exec plugins, proxies. */
   | {readonly kubeconfig: string}
-  /** A pod's service account: its token file is rotated by the kubelet. */
-  | {readonly host: string; readonly port: string /** @default SECRETS */; readonly secrets?: string}
+  /** A pod's service account: its token file is rotated by the kubelet. `secrets` is the folder, {@link SECRETS} by default. */
+  | {readonly host: string; readonly port: string; readonly secrets?: string}
 
 /** Where the kubelet puts a service account's `token` and `ca.crt`. */
 const SECRETS = '/var/run/secrets/kubernetes.io/serviceaccount'

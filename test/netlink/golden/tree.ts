@@ -50,7 +50,8 @@ const KINDS: Readonly<Record<number, Kind>> = {
 const hex = (bytes: Buffer): string => bytes.toString('hex').replace(/..(?!$)/g, '$& ')
 
 /** The bytes of annotated hex: what follows a # is a comment. */
-export const bytes = (annotated: string): Buffer => Buffer.from(annotated.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex')
+export const bytes = (annotated: string): Buffer =>
+  Buffer.from(annotated.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex')
 
 /** One message: its type, flags and fixed struct, then a line per attribute, sorted, nested ones indented. */
 export function tree(message: Buffer): string {
@@ -58,7 +59,7 @@ export function tree(message: Buffer): string {
   const kind = KINDS[type]
   if (!kind) throw new Error(`a message of type ${type} is not expected here`)
   const end = message.readUInt32LE(0)
-  const nests = kind.nests === LINK && /\x01\0veth/.test(message.toString('latin1')) ? VETH : (kind.nests ?? {})
+  const nests = kind.nests === LINK && message.includes('\x01\0veth', 0, 'latin1') ? VETH : (kind.nests ?? {})
   return [
     `${kind.name} flags ${message.readUInt16LE(6).toString(16)}`,
     hex(message.subarray(16, 16 + kind.fixed)),

@@ -1,0 +1,78 @@
+/** Nodes and kernels from a few words. */
+import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
+import {parseCidr, parseIp, parseIpWithPrefix} from '../../src/model/ip.ts'
+import type {KernelState} from '../../src/model/kernel.ts'
+import type {Address, IfIndex, Link, Route} from '../../src/model/net.ts'
+import {formatRoute} from '../../src/netlink/route.ts'
+
+/** "b 10.1.2.0/24 fd00:2::/64 via 192.168.0.12 fd00::12": a node, its pod ranges, its addresses. Each is newer than the one before. */
+export function nodes(...texts: string[]): ReadonlyMap<NodeName, NodeFacts> {
+  return new Map(
+    texts.map((text, age) => {
+      const [before = '', after = ''] = text.split(/ via ?/)
+      const [name, ...cidrs] = before.split(' ').filter(Boolean)
+      const facts = {
+        name: name as NodeName,
+        machineId: `id-${name}`,
+        createdAt: age,
+        podCIDRs: cidrs.map(parseCidr),
+        addresses: after.split(' ').filter(Boolean).map(parseIp),
+        problems: [],
+      }
+      return [facts.name, facts]
+    }),
+  )
+}
+
+/** "2 eth0 192.168.0.11/24 fd00::11/64 [down|lo|alias=…]": a link with its index, and its addresses. */
+export function kernel(links: readonly string[], routes: readonly Route[] = []): KernelState {
+  const state = {
+    links: new Map<IfIndex, Link>(),
+    addresses: new Map<IfIndex, Address[]>(),
+    routes: byDestination(routes),
+  }
+  for (const text of links) {
+    const [number, name, ...words] = text.split(' ')
+    const index = Number(number) as IfIndex
+    const up = !words.includes('down')
+    const alias = words.find(word => word.startsWith('alias='))?.slice(6)
+    const loopback = words.includes('lo')
+    state.links.set(index, {index, name: name!, up, carrier: up, loopback, mtu: 1500, group: 0, ...(alias && {alias})})
+    const addresses = words.filter(word => word.includes('/')).map(parseIpWithPrefix)
+    state.addresses.set(
+      index,
+      addresses.map(({ip, length}) => ({index, ip, length, scope: 'global', flags: 0})),
+    )
+  }
+  return state
+}
+
+/** "10.1.2.0/24 via 192.168.0.12 dev 2 [onlink] proto 107 metric 2048": as formatRoute writes it. */
+export function route(text: string): Route {
+  const [destination, ...words] = text.split(' ')
+  const after = (word: string) => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined)
+  const gateway = after('via')
+  const dev = after('dev')
+  const hop = {
+    ...(gateway && {gateway: parseIp(gateway)}),
+    ...(dev && {dev: Number(dev) as IfIndex}),
+    ...(words.includes('onlink') && {onlink: true}),
+  }
+  return {
+    destination: parseCidr(destination!),
+    type: 'unicast',
+    table: 254,
+    protocol: Number(after('proto') ?? 107),
+    metric: Number(after('metric') ?? 2048),
+    scope: 'global',
+    nextHops: Object.keys(hop).length > 0 ? [hop] : [],
+  }
+}
+
+export function byDestination(routes: readonly Route[]): Map<string, Route[]> {
+  const result = new Map<string, Route[]>()
+  for (const each of routes) result.set(`${each.destination}`, [...(result.get(`${each.destination}`) ?? []), each])
+  return result
+}
+
+export const lines = (routes: Iterable<Route>): string => [...routes].map(formatRoute).join('\n')
