@@ -1,8 +1,31 @@
 /** Bundles the agent and CLI into one file, dist/netgraft.js. */
 import {readFileSync} from 'node:fs'
-import {build} from 'esbuild'
+import {build, type Plugin} from 'esbuild'
 
 const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string}
+
+/**
+ * client-node's config.js serves us for credentials alone; with it would come undici and the generated API classes,
+ * which our transport does not use: 1.4 MB of code to parse and keep on every node. What stands in for them throws.
+ */
+const credentialsOnly: Plugin = {
+  name: 'credentials-only',
+  setup({onResolve, onLoad}) {
+    const unused: Readonly<Record<string, readonly string[]>> = {
+      undici: ['Agent', 'ProxyAgent', 'Request', 'Headers', 'FormData', 'fetch'],
+      './gen/index.js': ['createConfiguration', 'ServerConfiguration'],
+      './middleware.js': ['setHeaderMiddleware'],
+    }
+    onResolve({filter: /^(undici|\.\/gen\/index\.js|\.\/middleware\.js)$/}, ({path, importer}) =>
+      importer.includes('@kubernetes/client-node/dist/config.js') ? {path, namespace: 'unused'} : undefined,
+    )
+    onLoad({filter: /.*/, namespace: 'unused'}, ({path}) => ({
+      contents: unused[path]!.map(
+        name => `export function ${name}() { throw new Error('${name} is not in the bundle') }`,
+      ).join('\n'),
+    }))
+  },
+}
 
 await build({
   entryPoints: ['src/cli/main.ts'],
@@ -13,9 +36,9 @@ await build({
   target: 'node24',
   minifySyntax: true,
   minifyWhitespace: true,
-  sourcemap: false,
   legalComments: 'eof',
   define: {NETGRAFT_VERSION: JSON.stringify(version)},
+  plugins: [credentialsOnly],
   // CommonJS dependencies ask for Node's own modules by require().
   banner: {
     js: '#!/usr/bin/env node\nimport {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);',

@@ -144,7 +144,7 @@ class Connection {
   #wake = () => {}
 
   push(event: WatchEvent): void {
-    this.#events.push(event)
+    if (!this.#ended) this.#events.push(event)
     this.#wake()
   }
 

@@ -1,12 +1,12 @@
 /** Addresses, as `ip addr` writes them. */
-import type {IfIndex} from '../../../src/model/net.ts'
+
 import {parseIp} from '../../../src/model/ip.ts'
+import type {IfIndex} from '../../../src/model/net.ts'
 import {addAddress, deleteAddress, dumpAddresses, IFA_F, replaceAddress} from '../../../src/netlink/address.ts'
 import type {GoldenRequest} from './request.ts'
 
 const index = 3 as IfIndex
 const ip = parseIp('10.0.0.1')
-
 
 export const requests: readonly GoldenRequest[] = [
   {
@@ -66,7 +66,13 @@ export const requests: readonly GoldenRequest[] = [
   },
   {
     command: 'ip addr add 2001:db8:1::1 peer 2001:db8:1::2/128 dev d nodad',
-    request: addAddress({index, ip: parseIp('2001:db8:1::1'), length: 128, peer: parseIp('2001:db8:1::2'), flags: IFA_F.NODAD}),
+    request: addAddress({
+      index,
+      ip: parseIp('2001:db8:1::1'),
+      length: 128,
+      peer: parseIp('2001:db8:1::2'),
+      flags: IFA_F.NODAD,
+    }),
     bytes: `
       40 00 00 00  # nlmsg_len 64
       14 00  # nlmsg_type RTM_NEWADDR

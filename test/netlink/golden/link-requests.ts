@@ -1,6 +1,7 @@
 /** Links, as `ip link` writes them. */
-import type {IfIndex, Mac} from '../../../src/model/net.ts'
+
 import {parseIp} from '../../../src/model/ip.ts'
+import type {IfIndex, Mac} from '../../../src/model/net.ts'
 import {addLink, deleteLink, deleteLinkGroup, dumpLinks, setLink} from '../../../src/netlink/link.ts'
 import type {GoldenRequest} from './request.ts'
 
@@ -8,11 +9,17 @@ const index = 3 as IfIndex
 const master = 4 as IfIndex
 const mac = (text: string) => text as Mac
 
-
 export const requests: readonly GoldenRequest[] = [
   {
-    command: 'ip link add name veth0 mtu 1400 address 02:00:00:00:00:01 group 107 type veth peer name eth0 mtu 1400 address 02:00:00:00:00:02 group 107 netns b',
-    request: addLink({name: 'veth0', mtu: 1400, mac: mac('02:00:00:00:00:01'), group: 107, kind: {type: 'veth', peer: {name: 'eth0', mtu: 1400, mac: mac('02:00:00:00:00:02'), group: 107, netns: 4}}}),
+    command:
+      'ip link add name veth0 mtu 1400 address 02:00:00:00:00:01 group 107 type veth peer name eth0 mtu 1400 address 02:00:00:00:00:02 group 107 netns b',
+    request: addLink({
+      name: 'veth0',
+      mtu: 1400,
+      mac: mac('02:00:00:00:00:01'),
+      group: 107,
+      kind: {type: 'veth', peer: {name: 'eth0', mtu: 1400, mac: mac('02:00:00:00:00:02'), group: 107, netns: 4}},
+    }),
     bytes: `
       9c 00 00 00  # nlmsg_len 156
       10 00  # nlmsg_type RTM_NEWLINK
@@ -79,7 +86,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip link add name br1 type bridge',
     request: addLink({name: 'br1', kind: {type: 'bridge'}}),
-    differs: {"why":"an empty IFLA_INFO_DATA","adds":["  [2]"]},
+    differs: {why: 'an empty IFLA_INFO_DATA', adds: ['  [2]']},
     bytes: `
       38 00 00 00  # nlmsg_len 56
       10 00  # nlmsg_type RTM_NEWLINK
@@ -121,8 +128,14 @@ export const requests: readonly GoldenRequest[] = [
     `,
   },
   {
-    command: 'ip link add name vx0 mtu 1450 address 02:00:00:00:00:03 type vxlan id 1 dstport 8472 local 192.168.0.1 dev d nolearning',
-    request: addLink({name: 'vx0', mtu: 1450, mac: mac('02:00:00:00:00:03'), kind: {type: 'vxlan', vni: 1, port: 8472, local: parseIp('192.168.0.1'), dev: index}}),
+    command:
+      'ip link add name vx0 mtu 1450 address 02:00:00:00:00:03 type vxlan id 1 dstport 8472 local 192.168.0.1 dev d nolearning',
+    request: addLink({
+      name: 'vx0',
+      mtu: 1450,
+      mac: mac('02:00:00:00:00:03'),
+      kind: {type: 'vxlan', vni: 1, port: 8472, local: parseIp('192.168.0.1'), dev: index},
+    }),
     bytes: `
       78 00 00 00  # nlmsg_len 120
       10 00  # nlmsg_type RTM_NEWLINK
@@ -149,8 +162,20 @@ export const requests: readonly GoldenRequest[] = [
     `,
   },
   {
-    command: 'ip link add name vx0 type vxlan id 16777215 dstport 4789 local 2001:db8::1 remote 2001:db8::2 dev d learning',
-    request: addLink({name: 'vx0', kind: {type: 'vxlan', vni: 0xffffff, port: 4789, local: parseIp('2001:db8::1'), remote: parseIp('2001:db8::2'), dev: index, learning: true}}),
+    command:
+      'ip link add name vx0 type vxlan id 16777215 dstport 4789 local 2001:db8::1 remote 2001:db8::2 dev d learning',
+    request: addLink({
+      name: 'vx0',
+      kind: {
+        type: 'vxlan',
+        vni: 0xffffff,
+        port: 4789,
+        local: parseIp('2001:db8::1'),
+        remote: parseIp('2001:db8::2'),
+        dev: index,
+        learning: true,
+      },
+    }),
     bytes: `
       84 00 00 00  # nlmsg_len 132
       10 00  # nlmsg_type RTM_NEWLINK
@@ -177,7 +202,17 @@ export const requests: readonly GoldenRequest[] = [
   },
   {
     command: 'ip link add name vx0 type vxlan id 7 dstport 4790 local 192.168.0.1 remote 192.168.0.2 nolearning',
-    request: addLink({name: 'vx0', kind: {type: 'vxlan', vni: 7, port: 4790, local: parseIp('192.168.0.1'), remote: parseIp('192.168.0.2'), learning: false}}),
+    request: addLink({
+      name: 'vx0',
+      kind: {
+        type: 'vxlan',
+        vni: 7,
+        port: 4790,
+        local: parseIp('192.168.0.1'),
+        remote: parseIp('192.168.0.2'),
+        learning: false,
+      },
+    }),
     bytes: `
       64 00 00 00  # nlmsg_len 100
       10 00  # nlmsg_type RTM_NEWLINK
@@ -464,7 +499,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip link show master br0',
     request: dumpLinks({master}),
-    differs: {"why":"AF_UNSPEC instead of AF_PACKET; no statistics instead of the list of virtual functions","adds":["00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00","[29] 08 00 00 00"],"lacks":["11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00","[29] 01 00 00 00"]},
+    differs: {
+      why: 'AF_UNSPEC instead of AF_PACKET; no statistics instead of the list of virtual functions',
+      adds: ['00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00', '[29] 08 00 00 00'],
+      lacks: ['11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00', '[29] 01 00 00 00'],
+    },
     bytes: `
       30 00 00 00  # nlmsg_len 48
       12 00  # nlmsg_type RTM_GETLINK
@@ -484,7 +523,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip link show type vxlan',
     request: dumpLinks({kind: 'vxlan'}),
-    differs: {"why":"AF_UNSPEC instead of AF_PACKET; no statistics instead of the list of virtual functions","adds":["00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00","[29] 08 00 00 00"],"lacks":["11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00","[29] 01 00 00 00"]},
+    differs: {
+      why: 'AF_UNSPEC instead of AF_PACKET; no statistics instead of the list of virtual functions',
+      adds: ['00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00', '[29] 08 00 00 00'],
+      lacks: ['11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00', '[29] 01 00 00 00'],
+    },
     bytes: `
       38 00 00 00  # nlmsg_len 56
       12 00  # nlmsg_type RTM_GETLINK

@@ -1,7 +1,19 @@
 /** Neighbours and forwarding entries, as `ip neigh` and `bridge fdb` write them. */
 import {parseIp} from '../../../src/model/ip.ts'
 import type {IfIndex, Mac} from '../../../src/model/net.ts'
-import {addFdb, addNeighbour, appendFdb, deleteFdb, deleteNeighbour, dumpFdb, dumpNeighbours, NTF, NUD, replaceFdb, replaceNeighbour} from '../../../src/netlink/neighbour.ts'
+import {
+  addFdb,
+  addNeighbour,
+  appendFdb,
+  deleteFdb,
+  deleteNeighbour,
+  dumpFdb,
+  dumpNeighbours,
+  NTF,
+  NUD,
+  replaceFdb,
+  replaceNeighbour,
+} from '../../../src/netlink/neighbour.ts'
 import type {GoldenRequest} from './request.ts'
 
 const index = 3 as IfIndex
@@ -10,7 +22,6 @@ const ip = parseIp('192.168.0.2')
 const mac = '02:00:00:00:00:02' as Mac
 /** `bridge fdb … permanent`. */
 const state = NUD.NOARP | NUD.PERMANENT
-
 
 export const requests: readonly GoldenRequest[] = [
   {
@@ -187,7 +198,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'bridge fdb show dev vx0',
     request: dumpFdb({index: vxlan}),
-    differs: {"why":"the attribute instead of the header names the device","adds":["07 00 00 00 00 00 00 00 00 00 00 00","[8] 04 00 00 00"],"lacks":["07 00 00 00 04 00 00 00 00 00 00 00"]},
+    differs: {
+      why: 'the attribute instead of the header names the device',
+      adds: ['07 00 00 00 00 00 00 00 00 00 00 00', '[8] 04 00 00 00'],
+      lacks: ['07 00 00 00 04 00 00 00 00 00 00 00'],
+    },
     bytes: `
       1c 00 00 00  # nlmsg_len 28
       1e 00  # nlmsg_type RTM_GETNEIGH

@@ -1,21 +1,29 @@
 /** Routes, as `ip route` writes them. */
-import type {IfIndex, Route} from '../../../src/model/net.ts'
+
 import {parseCidr, parseIp} from '../../../src/model/ip.ts'
+import type {IfIndex, Route} from '../../../src/model/net.ts'
 import {addRoute, appendRoute, deleteRoute, dumpRoutes, replaceRoute} from '../../../src/netlink/route.ts'
 import type {GoldenRequest} from './request.ts'
 
 const dev = 3 as IfIndex
 const gateway = parseIp('192.168.0.2')
 /** 10.1.2.0/24 via 192.168.0.2 dev 3 proto 107 metric 5. */
-const ROUTE: Route = {destination: parseCidr('10.1.2.0/24'), type: 'unicast', table: 254, protocol: 107, metric: 5, scope: 'global', nextHops: [{gateway, dev}]}
+const ROUTE: Route = {
+  destination: parseCidr('10.1.2.0/24'),
+  type: 'unicast',
+  table: 254,
+  protocol: 107,
+  metric: 5,
+  scope: 'global',
+  nextHops: [{gateway, dev}],
+}
 const V6 = parseCidr('2001:db8:2::/64')
-
 
 export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.0/24 via 192.168.0.12 dev d proto 107 metric 2048',
     request: addRoute({...ROUTE, metric: 2048, nextHops: [{gateway: parseIp('192.168.0.12'), dev}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -40,7 +48,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip -6 route add 2001:db8:2::/64 via 2001:db8::12 dev d proto 107 metric 2048',
     request: addRoute({...ROUTE, destination: V6, metric: 2048, nextHops: [{gateway: parseIp('2001:db8::12'), dev}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       54 00 00 00  # nlmsg_len 84
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -65,7 +73,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.0/24 via 172.16.0.1 dev d onlink proto 107 metric 2048',
     request: addRoute({...ROUTE, metric: 2048, nextHops: [{gateway: parseIp('172.16.0.1'), dev, onlink: true}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -89,8 +97,13 @@ export const requests: readonly GoldenRequest[] = [
   },
   {
     command: 'ip -6 route add 2001:db8:2::/64 via 2001:db8:9::1 dev d onlink proto 107 metric 2048',
-    request: addRoute({...ROUTE, destination: V6, metric: 2048, nextHops: [{gateway: parseIp('2001:db8:9::1'), dev, onlink: true}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    request: addRoute({
+      ...ROUTE,
+      destination: V6,
+      metric: 2048,
+      nextHops: [{gateway: parseIp('2001:db8:9::1'), dev, onlink: true}],
+    }),
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       54 00 00 00  # nlmsg_len 84
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -115,7 +128,10 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.3/32 dev d scope link proto 107',
     request: addRoute({...ROUTE, destination: parseCidr('10.1.2.3/32'), metric: 0, scope: 'link', nextHops: [{dev}]}),
-    differs: {"why":"the table is always named by its attribute too, and so is the metric","adds":["[6] 00 00 00 00","[15] fe 00 00 00"]},
+    differs: {
+      why: 'the table is always named by its attribute too, and so is the metric',
+      adds: ['[6] 00 00 00 00', '[15] fe 00 00 00'],
+    },
     bytes: `
       2c 00 00 00  # nlmsg_len 44
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -137,8 +153,17 @@ export const requests: readonly GoldenRequest[] = [
   },
   {
     command: 'ip route add default via 192.168.0.254 proto static',
-    request: addRoute({...ROUTE, destination: parseCidr('0.0.0.0/0'), protocol: 4, metric: 0, nextHops: [{gateway: parseIp('192.168.0.254')}]}),
-    differs: {"why":"the table is always named by its attribute too, and so is the metric","adds":["[6] 00 00 00 00","[15] fe 00 00 00"]},
+    request: addRoute({
+      ...ROUTE,
+      destination: parseCidr('0.0.0.0/0'),
+      protocol: 4,
+      metric: 0,
+      nextHops: [{gateway: parseIp('192.168.0.254')}],
+    }),
+    differs: {
+      why: 'the table is always named by its attribute too, and so is the metric',
+      adds: ['[6] 00 00 00 00', '[15] fe 00 00 00'],
+    },
     bytes: `
       24 00 00 00  # nlmsg_len 36
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -158,9 +183,17 @@ export const requests: readonly GoldenRequest[] = [
     `,
   },
   {
-    command: 'ip route add 10.1.2.0/24 proto 107 metric 5 nexthop via 192.168.0.2 dev d weight 1 nexthop via 192.168.0.3 dev d weight 10 nexthop via 172.16.0.1 dev d weight 256 onlink',
-    request: addRoute({...ROUTE, nextHops: [{gateway, dev}, {gateway: parseIp('192.168.0.3'), dev, weight: 10}, {gateway: parseIp('172.16.0.1'), dev, weight: 256, onlink: true}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    command:
+      'ip route add 10.1.2.0/24 proto 107 metric 5 nexthop via 192.168.0.2 dev d weight 1 nexthop via 192.168.0.3 dev d weight 10 nexthop via 172.16.0.1 dev d weight 256 onlink',
+    request: addRoute({
+      ...ROUTE,
+      nextHops: [
+        {gateway, dev},
+        {gateway: parseIp('192.168.0.3'), dev, weight: 10},
+        {gateway: parseIp('172.16.0.1'), dev, weight: 256, onlink: true},
+      ],
+    }),
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       60 00 00 00  # nlmsg_len 96
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -188,9 +221,17 @@ export const requests: readonly GoldenRequest[] = [
     `,
   },
   {
-    command: 'ip -6 route add 2001:db8:2::/64 proto 107 metric 5 nexthop via 2001:db8::2 dev d weight 1 nexthop via 2001:db8::3 dev d weight 2',
-    request: addRoute({...ROUTE, destination: V6, nextHops: [{gateway: parseIp('2001:db8::2'), dev, weight: 1}, {gateway: parseIp('2001:db8::3'), dev, weight: 2}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    command:
+      'ip -6 route add 2001:db8:2::/64 proto 107 metric 5 nexthop via 2001:db8::2 dev d weight 1 nexthop via 2001:db8::3 dev d weight 2',
+    request: addRoute({
+      ...ROUTE,
+      destination: V6,
+      nextHops: [
+        {gateway: parseIp('2001:db8::2'), dev, weight: 1},
+        {gateway: parseIp('2001:db8::3'), dev, weight: 2},
+      ],
+    }),
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       74 00 00 00  # nlmsg_len 116
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -216,9 +257,16 @@ export const requests: readonly GoldenRequest[] = [
     `,
   },
   {
-    command: 'ip route add 10.1.2.0/24 proto 107 metric 5 nexthop via inet6 fe80::2 dev d weight 1 nexthop via 192.168.0.3 dev d weight 1',
-    request: addRoute({...ROUTE, nextHops: [{gateway: parseIp('fe80::2'), dev}, {gateway: parseIp('192.168.0.3'), dev}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    command:
+      'ip route add 10.1.2.0/24 proto 107 metric 5 nexthop via inet6 fe80::2 dev d weight 1 nexthop via 192.168.0.3 dev d weight 1',
+    request: addRoute({
+      ...ROUTE,
+      nextHops: [
+        {gateway: parseIp('fe80::2'), dev},
+        {gateway: parseIp('192.168.0.3'), dev},
+      ],
+    }),
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       60 00 00 00  # nlmsg_len 96
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -246,7 +294,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.0/24 via inet6 fe80::2 dev d proto 107 metric 5',
     request: addRoute({...ROUTE, nextHops: [{gateway: parseIp('fe80::2'), dev}]}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       4c 00 00 00  # nlmsg_len 76
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -271,7 +319,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.0/24 via 192.168.0.2 dev d src 192.168.0.1 mtu 1400 proto 107 metric 5',
     request: addRoute({...ROUTE, source: parseIp('192.168.0.1'), mtu: 1400}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       50 00 00 00  # nlmsg_len 80
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -299,7 +347,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add 10.1.2.0/24 via 192.168.0.2 dev d table 1000 proto 107 metric 5',
     request: addRoute({...ROUTE, table: 1000}),
-    differs: {"why":"RT_TABLE_COMPAT in the header instead of RT_TABLE_UNSPEC","adds":["02 18 00 00 fc 6b 00 01 00 00 00 00"],"lacks":["02 18 00 00 00 6b 00 01 00 00 00 00"]},
+    differs: {
+      why: 'RT_TABLE_COMPAT in the header instead of RT_TABLE_UNSPEC',
+      adds: ['02 18 00 00 fc 6b 00 01 00 00 00 00'],
+      lacks: ['02 18 00 00 00 6b 00 01 00 00 00 00'],
+    },
     bytes: `
       44 00 00 00  # nlmsg_len 68
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -325,7 +377,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route add blackhole 10.1.0.0/16 proto 107 metric 2048',
     request: addRoute({...ROUTE, destination: parseCidr('10.1.0.0/16'), type: 'blackhole', metric: 2048, nextHops: []}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       2c 00 00 00  # nlmsg_len 44
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -347,8 +399,14 @@ export const requests: readonly GoldenRequest[] = [
   },
   {
     command: 'ip -6 route add unreachable 2001:db8:2::/48 proto 107 metric 2048',
-    request: addRoute({...ROUTE, destination: parseCidr('2001:db8:2::/48'), type: 'unreachable', metric: 2048, nextHops: []}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    request: addRoute({
+      ...ROUTE,
+      destination: parseCidr('2001:db8:2::/48'),
+      type: 'unreachable',
+      metric: 2048,
+      nextHops: [],
+    }),
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       38 00 00 00  # nlmsg_len 56
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -371,7 +429,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route replace 10.1.2.0/24 via 192.168.0.2 dev d proto 107 metric 5',
     request: replaceRoute(ROUTE),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -396,7 +454,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route append 10.1.2.0/24 via 192.168.0.2 dev d proto 107 metric 5',
     request: appendRoute(ROUTE),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       18 00  # nlmsg_type RTM_NEWROUTE
@@ -421,7 +479,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip route del 10.1.2.0/24 via 192.168.0.2 dev d proto 107 metric 5',
     request: deleteRoute(ROUTE),
-    differs: {"why":"exactly this route, with its scope and type, instead of any; the table is always named by its attribute too","adds":["02 18 00 00 fe 6b 00 01 00 00 00 00","[15] fe 00 00 00"],"lacks":["02 18 00 00 fe 6b ff 00 00 00 00 00"]},
+    differs: {
+      why: 'exactly this route, with its scope and type, instead of any; the table is always named by its attribute too',
+      adds: ['02 18 00 00 fe 6b 00 01 00 00 00 00', '[15] fe 00 00 00'],
+      lacks: ['02 18 00 00 fe 6b ff 00 00 00 00 00'],
+    },
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       19 00  # nlmsg_type RTM_DELROUTE

@@ -6,7 +6,6 @@ import type {GoldenRequest} from './request.ts'
 
 const RULE: Rule = {family: 4, priority: 100, table: 1000, protocol: 107, from: parseCidr('10.1.0.0/16')}
 
-
 export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip rule add from 10.1.0.0/16 lookup 1000 pref 100 protocol 107',
@@ -34,7 +33,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip rule add from 10.1.0.0/16 to 10.2.0.0/16 iif d oif e fwmark 0x1/0xff lookup 100 pref 100 protocol 107',
     request: addRule({...RULE, table: 100, to: parseCidr('10.2.0.0/16'), iif: 'd', oif: 'e', fwmark: 1, fwmask: 0xff}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] 64 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] 64 00 00 00']},
     bytes: `
       5c 00 00 00  # nlmsg_len 92
       20 00  # nlmsg_type RTM_NEWRULE
@@ -62,7 +61,7 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip -6 rule add to 2001:db8:2::/48 lookup main pref 100 protocol 107',
     request: addRule({family: 6, priority: 100, table: 254, protocol: 107, to: parseCidr('2001:db8:2::/48')}),
-    differs: {"why":"the table is always named by its attribute too","adds":["[15] fe 00 00 00"]},
+    differs: {why: 'the table is always named by its attribute too', adds: ['[15] fe 00 00 00']},
     bytes: `
       40 00 00 00  # nlmsg_len 64
       20 00  # nlmsg_type RTM_NEWRULE
@@ -85,7 +84,11 @@ export const requests: readonly GoldenRequest[] = [
   {
     command: 'ip rule del from 10.1.0.0/16 lookup 1000 pref 100 protocol 107',
     request: deleteRule(RULE),
-    differs: {"why":"the action must match, too","adds":["02 00 10 00 00 00 00 01 00 00 00 00"],"lacks":["02 00 10 00 00 00 00 00 00 00 00 00"]},
+    differs: {
+      why: 'the action must match, too',
+      adds: ['02 00 10 00 00 00 00 01 00 00 00 00'],
+      lacks: ['02 00 10 00 00 00 00 00 00 00 00 00'],
+    },
     bytes: `
       3c 00 00 00  # nlmsg_len 60
       21 00  # nlmsg_type RTM_DELRULE
