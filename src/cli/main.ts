@@ -96,3 +96,5 @@ function complain(line: string): void {
 }
 
 process.exitCode = await main(process.argv.slice(2))
+// Whatever may still hold the event loop must not keep a stopped agent from ending.
+setTimeout(() => process.exit(), 2000).unref()

@@ -37,9 +37,10 @@ export class NetlinkSocketError extends NetgraftError {
   readonly errno: number
   readonly code: string
 
-  constructor(errno: number, where: string) {
+  /** `because`: what the errno means here, where its own text would mislead. */
+  constructor(errno: number, where: string, because?: string) {
     const [code, text] = NAMES.get(-errno) ?? [`E${errno}`, `errno ${errno}`]
-    const cause = code === 'EPERM' ? 'CAP_NET_ADMIN and CAP_SYS_ADMIN are needed' : text
+    const cause = because ?? (code === 'EPERM' ? 'CAP_NET_ADMIN and CAP_SYS_ADMIN are needed' : text)
     super(`netlink socket ${where}: ${cause} (${code})`)
     this.name = 'NetlinkSocketError'
     this.errno = errno
@@ -50,10 +51,11 @@ export class NetlinkSocketError extends NetgraftError {
 /** The errno and extended ACK of an NLMSG_ERROR; errno 0 is a plain acknowledgement. */
 export function decodeError(message: Message): {errno: number; hint?: string | undefined; offset?: number | undefined} {
   const {body, flags} = message
-  const errno = body.length >= 4 ? -body.readInt32LE(0) : 0
+  const errno = body.length >= 4 ? 0 - body.readInt32LE(0) : 0
   if (!(flags & NLM_F_ACK_TLVS) || body.length < ERROR_HEADER_BYTES) return {errno}
   // Capped, the request's header alone stands before the attributes; else the whole request does.
   const echoed = flags & NLM_F_CAPPED ? 16 : body.readUInt32LE(4)
+  if (echoed > body.length) return {errno}
   let hint: string | undefined
   let offset: number | undefined
   attributes(body, 4 + ((echoed + 3) & ~3), (type, payload) => {

@@ -123,7 +123,11 @@ export function dumpLinks(filter: {readonly master?: IfIndex; readonly kind?: st
       if (filter.kind !== undefined) to.nest(IFLA.LINKINFO, () => to.textAttribute(INFO.KIND, filter.kind!))
     },
     answer: RTM_NEWLINK,
-    decode: decodeLink,
+    decode: body => {
+      const link = decodeLink(body)
+      // A kind whose module is not loaded is no filter to the kernel: it sends every link.
+      return filter.kind === undefined || link?.kind === filter.kind ? link : undefined
+    },
   }
 }
 

@@ -38,6 +38,8 @@ const TYPES: readonly (RouteType | undefined)[] = [
   'prohibit',
   'throw',
 ]
+/** Routes that lead nowhere. IPv6's are on lo in the kernel's answers, which is no next hop. */
+const REFUSES: ReadonlySet<RouteType> = new Set<RouteType>(['blackhole', 'unreachable', 'prohibit', 'throw'])
 const BODY_BYTES = 12
 const NEXTHOP_BYTES = 8
 
@@ -106,7 +108,7 @@ function encodeRoute(to: Writer, route: Route): void {
   if (route.mtu !== undefined) to.nest(RTA.METRICS, () => to.attribute(RTAX_MTU, 4, route.mtu!))
   if (second)
     to.nest(RTA.MULTIPATH, () => {
-      for (const hop of nextHops) encodeNextHop(to, hop)
+      for (const hop of nextHops) encodeNextHop(to, destination.family, hop)
     })
   else if (only) {
     gateway(to, destination.family, only)
@@ -114,13 +116,19 @@ function encodeRoute(to: Writer, route: Route): void {
   }
 }
 
-function encodeNextHop(to: Writer, hop: NextHop): void {
-  const address = hop.gateway ? 4 + hop.gateway.bytes.length : 0
-  to.u16(NEXTHOP_BYTES + address)
+function encodeNextHop(to: Writer, family: Family, hop: NextHop): void {
+  to.u16(NEXTHOP_BYTES + gatewayBytes(family, hop))
     .u8(hop.onlink ? RTNH_F.ONLINK : 0)
     .u8((hop.weight ?? 1) - 1)
     .u32(hop.dev ?? 0)
-  if (hop.gateway) to.bytesAttribute(RTA.GATEWAY, hop.gateway.bytes)
+  gateway(to, family, hop)
+}
+
+/** What {@link gateway} writes, with its padding. */
+function gatewayBytes(family: Family, hop: NextHop): number {
+  if (!hop.gateway) return 0
+  const via = hop.gateway.family === family ? 0 : 2
+  return (4 + via + hop.gateway.bytes.length + 3) & ~3
 }
 
 /** An IPv4 destination through an IPv6 gateway goes as RTA_VIA (RFC 5549). */
@@ -162,7 +170,7 @@ export function decodeRoute(body: Buffer): Route | undefined {
   })
   const address = destination ?? new Ip(new Uint8Array(family === 4 ? 4 : 16))
   if (address.family !== family) return undefined
-  const single = gateway || dev !== undefined ? [nextHop(gateway, dev, flags)] : []
+  const single = (gateway || dev !== undefined) && !REFUSES.has(type) ? [nextHop(gateway, dev, flags)] : []
   return present<Route>({
     destination: new Cidr(address, length),
     type,

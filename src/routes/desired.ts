@@ -55,20 +55,17 @@ function routeOf(
       kind: 'overlap',
       message: `node ${node.name}: pod range ${cidr} lies inside this node's own ${inside}; it gets no route here`,
     }
+  const unreachable = (why: string): Problem => ({
+    kind: 'unreachable',
+    message: `node ${node.name}: pod range ${cidr} has no route, since ${why}`,
+  })
   const gateway = node.addresses.find(address => address.family === cidr.family)
-  if (!gateway)
-    return {
-      kind: 'unreachable',
-      message: `node ${node.name}: pod range ${cidr} has no route, since the node reports no IPv${cidr.family} InternalIP`,
-    }
-  const hop = cidr.contains(gateway) ? undefined : wayTo(underlay, gateway)
-  if (!hop)
-    return {
-      kind: 'unreachable',
-      message: cidr.contains(gateway)
-        ? `node ${node.name}: pod range ${cidr} contains the node's own address ${gateway}; it gets no route`
-        : `node ${node.name}: pod range ${cidr} has no route, since ${gateway} is on no connected subnet of an interface that is up`,
-    }
+  if (!gateway) return unreachable(`the node reports no IPv${cidr.family} InternalIP`)
+  if (cidr.contains(gateway)) return unreachable(`it contains the node's own address ${gateway}`)
+  if (underlay.local.has(`${gateway}`))
+    return unreachable(`${gateway} is an address of this machine: is this node's own name configured right?`)
+  const hop = wayTo(underlay, gateway)
+  if (!hop) return unreachable(`${gateway} is on no connected subnet of an interface that is up`)
   return {
     destination: cidr,
     type: 'unicast',

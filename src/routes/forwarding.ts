@@ -23,8 +23,7 @@ export async function enableForwarding(sysctls: Sysctls, links: Iterable<Link>):
   }
   const on = (current: string) => current !== '0'
   await set('ipv4/ip_forward', '1', on)
-  for (const link of links)
-    await set(`ipv6/conf/${link.name.replaceAll('/', '.')}/accept_ra`, '2', value => value !== '1')
+  for (const link of links) await set(`ipv6/conf/${link.name}/accept_ra`, '2', value => value !== '1')
   await set('ipv6/conf/all/forwarding', '1', on)
   return written
 }

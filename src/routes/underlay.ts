@@ -18,6 +18,8 @@ export interface Underlay {
    * is behind it is reached onlink.
    */
   readonly onlink: {readonly 4?: IfIndex; readonly 6?: IfIndex}
+  /** Every address of this machine. */
+  readonly local: ReadonlySet<string>
 }
 
 /** The alias that marks our own links begins so. */
@@ -28,7 +30,9 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
   const own = new Set(ownAddresses.map(String))
   const subnets: Subnet[] = []
   const onlink: {4?: IfIndex; 6?: IfIndex} = {}
+  const local = new Set<string>()
   for (const [dev, addresses] of state.addresses) {
+    for (const {ip} of addresses) local.add(`${ip}`)
     const link = state.links.get(dev)
     if (!link?.up || link.loopback || link.alias?.startsWith(OWN_ALIAS)) continue
     for (const {ip, length, scope} of addresses) {
@@ -38,7 +42,7 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
     }
   }
   subnets.sort((a, b) => b.cidr.length - a.cidr.length || a.dev - b.dev)
-  return {subnets, onlink}
+  return {subnets, onlink, local}
 }
 
 /** The way to an address on a connected subnet; undefined: there is none without a router. */

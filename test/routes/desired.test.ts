@@ -100,7 +100,14 @@ const CASES: Case[] = [
     nodes: ['b 192.168.0.0/16 via 192.168.0.12'],
     want: '',
     problems:
-      "unreachable: node b: pod range 192.168.0.0/16 contains the node's own address 192.168.0.12; it gets no route",
+      "unreachable: node b: pod range 192.168.0.0/16 has no route, since it contains the node's own address 192.168.0.12",
+  },
+  {
+    name: 'the name of this node is wrong: its own object looks like a peer',
+    nodes: ['me 10.1.1.0/24 via 192.168.0.11', 'b 10.1.2.0/24 via 192.168.0.12'],
+    want: '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048',
+    problems:
+      "unreachable: node me: pod range 10.1.1.0/24 has no route, since 192.168.0.11 is an address of this machine: is this node's own name configured right?",
   },
   {
     name: 'our own links, the pods’ bridge and loopback are no underlay',
