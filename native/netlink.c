@@ -112,6 +112,13 @@ static bool post_data(struct handle *h, uint32_t id, const void *bytes, size_t l
   return !closing && post(h, EVENT_DATA, id, 0, bytes, length);
 }
 
+static bool is_closing(struct handle *h) {
+  pthread_mutex_lock(&h->lock);
+  bool closing = h->closing;
+  pthread_mutex_unlock(&h->lock);
+  return closing;
+}
+
 static int open_socket(struct handle *h) {
   if (h->ns_fd >= 0 && setns(h->ns_fd, CLONE_NEWNET) < 0) return errno;
   h->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, h->protocol);
@@ -164,6 +171,7 @@ static int transact(struct handle *h, struct job *job) {
       if (end > at && end + size - at > BATCH_BYTES) break;
       end += size;
     }
+    if (is_closing(h)) return ECANCELED; /* its caller has been told so, and an ending worker waits for this thread */
     if (send(h->fd, job->bytes + at, end - at, 0) < 0) return errno;
     at = end;
     for (int error; !ended;) {
@@ -235,19 +243,13 @@ static bool drain(struct handle *h) {
   }
 }
 
+/* Takes a job off the queue. */
 static struct job *next_job(struct handle *h) {
   pthread_mutex_lock(&h->lock);
   struct job *job = h->jobs;
   if (job && !(h->jobs = job->next)) h->jobs_tail = &h->jobs;
   pthread_mutex_unlock(&h->lock);
   return job;
-}
-
-static bool is_closing(struct handle *h) {
-  pthread_mutex_lock(&h->lock);
-  bool closing = h->closing;
-  pthread_mutex_unlock(&h->lock);
-  return closing;
 }
 
 static void free_job(struct job *job) {
@@ -275,7 +277,7 @@ static void serve(struct handle *h) {
     if (wait[0].revents && read(h->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN) return;
     if (is_closing(h)) return;
     if (wait[1].revents && !drain(h)) return;
-    for (struct job *job; (job = next_job(h));) {
+    for (struct job *job; !is_closing(h) && (job = next_job(h));) {
       bool go_on = run(h, job);
       free_job(job);
       if (!go_on) return;
@@ -344,7 +346,7 @@ static void join(void *data) {
 static void release(struct handle *h) {
   if (--h->holders > 0) return;
   for (struct job *job; (job = next_job(h));) free_job(job);
-  close(h->wake_fd);
+  if (h->wake_fd >= 0) close(h->wake_fd);
   pthread_cond_destroy(&h->resumed);
   pthread_mutex_destroy(&h->lock);
   free(h);
@@ -353,9 +355,14 @@ static void release(struct handle *h) {
 /* The threadsafe function is gone: the socket's thread has released it, so join() does not wait. */
 static void finalize_deliver(napi_env env, void *data, void *context) {
   (void)context;
-  napi_remove_env_cleanup_hook(env, join, data);
-  join(data);
-  release(data);
+  struct handle *h = data;
+  napi_remove_env_cleanup_hook(env, join, h);
+  join(h);
+  h->deliver = NULL;
+  /* Now, not when the garbage collector finds the handle: a quiet process may keep thousands of them for hours. */
+  if (h->wake_fd >= 0) close(h->wake_fd);
+  h->wake_fd = -1;
+  release(h);
 }
 
 /* JavaScript has forgotten the handle. */
@@ -525,6 +532,7 @@ static napi_value js_ref(napi_env env, napi_callback_info info) {
   CHECK(napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   CHECK(napi_get_value_external(env, argv[0], (void **)&h));
   CHECK(napi_get_value_bool(env, argv[1], &keeps_alive));
+  if (!h->deliver) return NULL; /* closed, and its thread has ended */
   if (keeps_alive) napi_ref_threadsafe_function(env, h->deliver);
   else napi_unref_threadsafe_function(env, h->deliver);
   return NULL;

@@ -39,7 +39,7 @@ export function wakes({nodes$, kernel$}: Sources): Observable<PassInput> {
     scan((known: Known, news): Known => ({...known, ...news}), {source: 'node'}),
     filter(isComplete),
     map(({nodes, kernel, source}) => ({
-      nodes: nodes.items,
+      nodes,
       kernel: kernel.state,
       source,
       since: source === 'node' ? nodes.at : kernel.at,

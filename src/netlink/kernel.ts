@@ -12,6 +12,8 @@ const RECEIVE_BUFFER = 8 << 20
 const DUMP_ATTEMPTS = 10
 /** Requests encoded between two turns of the event loop. */
 const ENCODE_SLICE = 1000
+/** What a dump fails with when its filter names a device that is gone, or a routing table that never had a route. */
+const NOTHING_MATCHES: ReadonlySet<string> = new Set(['ENODEV', 'ENOENT'])
 
 export interface KernelOptions {
   /** A path ("/run/netns/x", "/proc/1/ns/net") or an open descriptor. @default the process's own namespace */
@@ -133,8 +135,7 @@ export class Kernel {
         } else refusal ??= refused(message, request)
       }
     })
-    if (refusal && refusal.code !== 'ENODEV') throw refusal
-    // A filter that names a device that is gone: nothing matches.
+    if (refusal && !NOTHING_MATCHES.has(refusal.code)) throw refusal
     if (refusal) return []
     return interrupted ? undefined : result
   }

@@ -21,6 +21,8 @@ const FRA = {
   PROTOCOL: 21,
 } as const
 const FR_ACT_TO_TBL = 1
+/** FIB_RULE_INVERT: "not from …". */
+const INVERT = 2
 const BODY_BYTES = 12
 
 /** Like `ip rule add`. */
@@ -71,6 +73,8 @@ export function dumpRules(family: Family): Dump<Rule> {
 export function decodeRule(body: Buffer): Rule | undefined {
   const family = body.length >= BODY_BYTES ? familyOf(body[0]!) : undefined
   if (!family || body[1]! > hostLength(family) || body[2]! > hostLength(family)) return undefined
+  // What Rule cannot say (goto, blackhole, not …) must not be read as a lookup.
+  if (body[7] !== FR_ACT_TO_TBL || body.readUInt32LE(8) & INVERT) return undefined
   const rule: {-readonly [K in keyof Rule]: Rule[K] | undefined} = {
     family,
     priority: 0,

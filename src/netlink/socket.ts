@@ -23,12 +23,14 @@ export interface SocketOptions {
 
 interface Job {
   readonly resolve: () => void
-  readonly reject: (errno: number) => void
+  readonly reject: (reason: number | Error) => void
   readonly onData?: ((data: Buffer) => void) | undefined
 }
 
 /** ECANCELED: what waits on a socket that is closed is told so. */
 const CANCELED = 125
+/** EINVAL: setns() of something else. */
+const EINVAL = 22
 
 export class NetlinkSocket {
   /** The kernel's name of this socket: notifications carry the port of who caused them. */
@@ -94,7 +96,8 @@ export class NetlinkSocket {
 
   #job(start: (id: number) => void, what: string, onData?: (data: Buffer) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const fail = (errno: number) => reject(new NetlinkSocketError(errno, what))
+      const fail = (reason: number | Error) =>
+        reject(typeof reason === 'number' ? new NetlinkSocketError(reason, what) : reason)
       if (this.#closed) return fail(CANCELED)
       const id = this.#nextId++ >>> 0
       this.#jobs.set(id, {resolve, reject: fail, onData})
@@ -108,8 +111,7 @@ export class NetlinkSocket {
       // The next piece only after other events have had their turn: a flood never holds the loop.
       setImmediate(() => addon.resume(this.#handle))
       if (this.#closed) return
-      const onData = id === 0 ? this.#options.onData : this.#jobs.get(id)?.onData
-      onData?.(data)
+      this.#answer(id, data)
     } else if (type === EVENT.OPENED) {
       this.port = value >>> 0
       this.#opened?.resolve()
@@ -117,6 +119,18 @@ export class NetlinkSocket {
     } else if (type === EVENT.LOST) this.#options.onLost?.()
     else if (id === 0) this.#broken(value)
     else this.#settle(id, type === EVENT.DONE ? undefined : value)
+  }
+
+  /** Node swallows what a callback of the addon throws (DEP0168): half an answer would pass for the whole. */
+  #answer(id: number, data: Buffer): void {
+    const job = this.#jobs.get(id)
+    try {
+      if (id === 0) this.#options.onData?.(data)
+      else job?.onData?.(data)
+    } catch (error) {
+      if (id === 0) this.#options.onError?.(error as Error)
+      else job?.reject(error as Error)
+    }
   }
 
   #settle(id: number, errno: number | undefined): void {
@@ -128,7 +142,12 @@ export class NetlinkSocket {
   }
 
   #broken(errno: number): void {
-    const error = new NetlinkSocketError(errno, this.#opened ? 'cannot be opened' : 'cannot be read')
+    const stray = errno === EINVAL && this.#opened && this.#options.netns !== undefined
+    const error = new NetlinkSocketError(
+      errno,
+      this.#opened ? 'cannot be opened' : 'cannot be read',
+      stray ? 'what was given as its namespace is no network namespace, or none any more' : undefined,
+    )
     this.close()
     if (this.#opened) this.#opened.reject(error)
     else this.#options.onError?.(error)

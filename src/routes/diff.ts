@@ -14,8 +14,6 @@ export interface RouteDiff {
   /** Replaces, adds, deletes: at no time is a prefix without a route that had one and keeps one. */
   readonly changes: readonly RouteChange[]
   readonly conflicts: readonly RouteConflict[]
-  /** Wanted routes that stand already. */
-  readonly standing: number
 }
 
 /** `have`: the kernel's routes by destination, of all makers. Ours are those with the mark; nothing else is touched. */
@@ -28,9 +26,10 @@ export function diffRoutes(
   const adds: RouteChange[] = []
   const deletes: RouteChange[] = []
   const conflicts: RouteConflict[] = []
-  let standing = 0
   for (const [destination, wanted] of want) {
     const routes = have.get(destination) ?? []
+    // What almost every prefix of almost every pass looks like.
+    if (routes.length === 1 && equalRoutes(routes[0]!, wanted)) continue
     const foreign = routes.filter(route => route.protocol !== protocol && route.metric <= wanted.metric)
     for (const route of foreign) conflicts.push({wanted, foreign: route, blocks: route.metric === wanted.metric})
     const blocked = foreign.some(route => route.metric === wanted.metric)
@@ -38,16 +37,15 @@ export function diffRoutes(
     const stands = ours.find(route => equalRoutes(route, wanted))
     // A replace takes the place of a route of the same metric; every other one of ours is left over.
     const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric)
-    if (stands) standing++
-    else if (replaced) replaces.push({op: 'replace', route: wanted})
-    else if (!blocked) adds.push({op: 'add', route: wanted})
+    if (replaced) replaces.push({op: 'replace', route: wanted})
+    else if (!stands && !blocked) adds.push({op: 'add', route: wanted})
     for (const route of ours) if (route !== stands && route !== replaced) deletes.push({op: 'delete', route})
   }
   for (const [destination, routes] of have) {
     if (want.has(destination)) continue
     for (const route of routes) if (route.protocol === protocol) deletes.push({op: 'delete', route})
   }
-  return {changes: [...replaces, ...adds, ...deletes], conflicts, standing}
+  return {changes: [...replaces, ...adds, ...deletes], conflicts}
 }
 
 /** Of two routes to one destination. */

@@ -6,17 +6,22 @@ import type {KernelState} from '../model/kernel.ts'
 import type {Route} from '../model/net.ts'
 import type {Refusal, RouteChange, RouteWriter} from '../model/plans.ts'
 import type {Problem} from './claims.ts'
-import {desiredRoutes, findSelf} from './desired.ts'
+import {type DesiredRoutes, desiredRoutes, findSelf} from './desired.ts'
 import {diffRoutes, equalRoutes, type RouteConflict} from './diff.ts'
-import {readUnderlay} from './underlay.ts'
+import {formatUnderlay, readUnderlay} from './underlay.ts'
 
 export interface RouteNetwork {
   readonly name: NetworkName
   readonly protocol: RouteProtocol
 }
 
+/** The cluster's nodes at one moment: another object, as soon as one of them has changed. */
+export interface NodesView {
+  readonly items: ReadonlyMap<NodeName, NodeFacts>
+}
+
 export interface PassInput {
-  readonly nodes: ReadonlyMap<NodeName, NodeFacts>
+  readonly nodes: NodesView
   readonly kernel: KernelState
   /** What asks for the pass, and when it arrived (`performance.now()`). */
   readonly source: 'node' | 'kernel'
@@ -52,8 +57,13 @@ export interface RouteReport {
   readonly error?: unknown
 }
 
-/** A pass to be run again and again, one at a time. It keeps only what tells a repair from a change of mind. */
-export function routePass({network, writer, self, machineId}: PassOptions): (input: PassInput) => Promise<RouteReport> {
+/**
+ * A pass to be run again and again, one at a time. It keeps only what tells a repair from a change of mind, and the
+ * last plan for as long as what it was made from stays the same: most passes are asked for by the kernel.
+ */
+export function routePass(options: PassOptions): (input: PassInput) => Promise<RouteReport> {
+  const {network, writer} = options
+  const plan = planner(options)
   let lastInput: PassInput | undefined
   let before: ReadonlyMap<string, Route> = new Map()
   let complete = false
@@ -61,10 +71,7 @@ export function routePass({network, writer, self, machineId}: PassOptions): (inp
     const startedAt = performance.now()
     const source = input === lastInput ? 'retry' : input.source
     lastInput = input
-    const name = findSelf(input.nodes, self, machineId)
-    const own = name && input.nodes.get(name)
-    const underlay = readUnderlay(input.kernel, own?.addresses ?? [], own?.podCIDRs ?? [])
-    const desired = desiredRoutes(input.nodes, name, underlay, network.protocol)
+    const desired = plan(input)
     const {changes, conflicts} = diffRoutes(desired.routes, input.kernel.routes, network.protocol)
     const refusals = await writer.write(changes)
     const refused = changes.flatMap((change, i) => (refusals[i] ? [{change, refusal: refusals[i]}] : []))
@@ -91,6 +98,19 @@ export function routePass({network, writer, self, machineId}: PassOptions): (inp
         conflicts,
       ),
     }
+  }
+}
+
+function planner({network, self, machineId}: PassOptions): (input: PassInput) => DesiredRoutes {
+  let last: {nodes: NodesView; underlay: string; desired: DesiredRoutes} | undefined
+  return ({nodes, kernel}) => {
+    const name = findSelf(nodes.items, self, machineId)
+    const own = name && nodes.items.get(name)
+    const ways = readUnderlay(kernel, own?.addresses ?? [], own?.podCIDRs ?? [])
+    const underlay = formatUnderlay(ways)
+    if (last?.nodes !== nodes || last.underlay !== underlay)
+      last = {nodes, underlay, desired: desiredRoutes(nodes.items, name, ways, network.protocol)}
+    return last.desired
   }
 }
 

@@ -45,6 +45,10 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
   return {subnets, onlink, local}
 }
 
+/** Equal texts: the same underlay. */
+export const formatUnderlay = ({subnets, onlink, local}: Underlay): string =>
+  [...subnets.map(({cidr, dev}) => `${cidr} dev ${dev}`), `onlink ${onlink[4]} ${onlink[6]}`, ...local].join('\n')
+
 /** The way to an address on a connected subnet; undefined: there is none without a router. */
 export function wayTo(underlay: Underlay, gateway: Ip): NextHop | undefined {
   const subnet = underlay.subnets.find(each => each.cidr.contains(gateway))

@@ -1,0 +1,64 @@
+/** The lab's command line. */
+import {parseArgs} from 'node:util'
+import type {LabFamily} from './plan.ts'
+
+export const USAGE = `Usage: npm run lab -- [options]
+
+  --nodes N          virtual nodes, each with an agent process of its own: 1 to 50 (default 3)
+  --pods N           pods on each node: 0 to 20 (default 2)
+  --family 4|6|dual  the families of node addresses and pod ranges (default dual)
+  --once             check that every pod reaches every other one, print a summary, and end: non-zero on any failure
+  --help             print this
+
+With KUBEBUILDER_ASSETS naming a folder that has them, the real kube-apiserver and etcd are used.
+`
+
+export interface LabArguments {
+  readonly nodes: number
+  readonly podsPerNode: number
+  readonly family: LabFamily
+  readonly once: boolean
+  readonly help: boolean
+}
+
+/** The message is one sentence. */
+export class UsageError extends Error {}
+
+/** Throws {@link UsageError}. */
+export function parseArguments(args: string[]): LabArguments {
+  const {nodes, pods, family, once, help} = parse(args)
+  if (family !== '4' && family !== '6' && family !== 'dual')
+    throw new UsageError(`--family is 4, 6 or dual, not "${family}"`)
+  return {
+    nodes: wholeNumber('--nodes', nodes, 1, 50),
+    podsPerNode: wholeNumber('--pods', pods, 0, 20),
+    family,
+    once,
+    help,
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        nodes: {type: 'string', default: '3'},
+        pods: {type: 'string', default: '2'},
+        family: {type: 'string', default: 'dual'},
+        once: {type: 'boolean', default: false},
+        help: {type: 'boolean', short: 'h', default: false},
+      },
+    }).values
+  } catch (error) {
+    // Node's own sentence; what follows it is advice about "--" that fits nothing here.
+    throw new UsageError((error as Error).message.split('. ')[0]!)
+  }
+}
+
+function wholeNumber(option: string, text: string, from: number, to: number): number {
+  const value = Number(text)
+  if (!/^\d{1,9}$/.test(text) || value < from || value > to)
+    throw new UsageError(`${option} takes a whole number from ${from} to ${to}, not "${text}"`)
+  return value
+}
