@@ -103,7 +103,8 @@ export class KubeClient {
     try {
       yield* chunks
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.#credentials.renew()
+      if (error instanceof ApiError && (error.status === 401 || error.code === 'EUNREACHABLE'))
+        this.#credentials.renew()
       throw error
     }
   }

@@ -61,6 +61,7 @@ export class Credentials {
     try {
       return await Promise.race([this.#pending, late])
     } catch (error) {
+      this.renew()
       const from = 'kubeconfig' in this.#source ? `the kubeconfig ${this.#source.kubeconfig}` : 'the service account'
       throw new ApiError('ECREDENTIALS', `${from} cannot be used: ${(error as Error).message}`, {cause: error})
     } finally {
@@ -68,9 +69,14 @@ export class Credentials {
     }
   }
 
-  /** After a refusal: everything is read again for the next request. */
+  /** When a server does not know us, or cannot be reached where we look for it: the next request reads everything again. */
   renew(): void {
     this.#config = undefined
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    this.#agent?.agent.destroy()
   }
 
   async #read(): Promise<Access> {
@@ -82,11 +88,6 @@ export class Credentials {
     await this.#config.applyToHTTPSOptions(options)
     const agent = cluster.proxyUrl ? options.agent : this.#agentFor(server, options)
     return {server, options: {...options, ...defined({agent})}}
-  }
-
-  /** Closes every connection. */
-  close(): void {
-    this.#agent?.agent.destroy()
   }
 
   /**

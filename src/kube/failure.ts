@@ -24,7 +24,7 @@ const CONNECTION: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'shows a certificate that is not yet valid: check the clocks',
   ERR_TLS_CERT_ALTNAME_INVALID:
     'shows a certificate for another name: use a name that is in it, or set tls-server-name',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS: should the address begin with http:?',
+  EPROTO: 'does not speak the TLS that we speak: should its address begin with http: perhaps?',
 }
 
 export function timeout(server: URL, what: string, ms: number): ApiError {

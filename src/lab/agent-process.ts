@@ -95,7 +95,7 @@ export class AgentProcess {
 
   /** Asks its HTTP server: /metrics, /healthz, /readyz. Rejects if nobody answers. */
   async get(path: string): Promise<{status: number; body: string}> {
-    const url = urlAt('http', this.#node.addresses[0]!.ip, METRICS_PORT) + path
+    const url = urlAt('http:', this.#node.addresses[0]!.ip, METRICS_PORT) + path
     const request = get({socketPath: this.#settings.proxy, path: url, agent: false, timeout: 3000})
     request.on('timeout', () => request.destroy(new Error('no answer')))
     const [answer] = await once(request, 'response')
@@ -129,3 +129,9 @@ export class AgentProcess {
 }
 
 const firstLine = (text: string): string => text.split('\n').find(line => line.trim() !== '') ?? ''
+
+/** "ready", "not ready: network default: …", "died (SIGKILL)". */
+export function describeState(state: AgentState): string {
+  if (state.is === 'waiting') return `not ready: ${state.why}`
+  return 'how' in state ? `${state.is} (${state.how})` : state.is
+}

@@ -5,12 +5,12 @@ import {once} from 'node:events'
 import {mkdir, open, readFile, writeFile} from 'node:fs/promises'
 import {get as httpGet} from 'node:http'
 import {get as httpsGet} from 'node:https'
-import {type AddressInfo, createConnection, createServer, type Server} from 'node:net'
+import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
-import {pipeline} from 'node:stream'
 import {stringify} from 'yaml'
 import {sleep} from '../streams/lifetime.ts'
 import type {ControlPlane} from './control-plane.ts'
+import {servePipe} from './pipe.ts'
 import type {Run} from './run.ts'
 
 /** Milliseconds until a server that does not answer is an error. */
@@ -36,7 +36,7 @@ export async function startKubeApiServer(
   const flags = kubeApiServerFlags({etcdUrl, port: port!, folder, ...files})
   const server = await startServer(run, assets, 'kube-apiserver', flags)
   await answers(server, `${url}/readyz`, {authorization: `Bearer ${token}`}, signal)
-  const pipe = await pipeSocket(socketPath, port!)
+  const pipe = await servePipe({path: socketPath}, {host: '127.0.0.1', port: port!})
   return {
     name: 'kube-apiserver',
     url,
@@ -161,25 +161,6 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map(server => (server.address() as AddressInfo).port)
   await Promise.all(servers.map(server => once(server.close(), 'close')))
   return ports
-}
-
-async function pipeSocket(socketPath: string, port: number): Promise<{close(): void}> {
-  const server: Server = createServer(near => {
-    const far = createConnection({host: '127.0.0.1', port})
-    pipeline(near, far, near, () => {
-      near.destroy()
-      far.destroy()
-    })
-    server.once('closing', () => near.destroy())
-  })
-  server.setMaxListeners(0)
-  await once(server.listen(socketPath), 'listening')
-  return {
-    close: () => {
-      server.close()
-      server.emit('closing')
-    },
-  }
 }
 
 /** The certificate names neither the relay nor an authority. */

@@ -58,6 +58,7 @@ function podStatus(node: NodePlan, {addresses}: PodPlan): object {
       podIP: ips[0],
       podIPs: ips.map(ip => ({ip})),
       conditions: [{type: 'Ready', status: 'True'}],
+      containerStatuses: [{name: 'namespace', image: 'none', imageID: '', ready: true, restartCount: 0}],
     },
   }
 }

@@ -21,7 +21,7 @@ export const pingKey = ({from, to, family}: Pick<Ping, 'from' | 'to' | 'family'>
 
 /** More pairs than this in one family are thinned out: one pod of each node with one pod of each other node. */
 const ALL_PAIRS_UP_TO = 1000
-const AT_ONCE = 8
+const AT_ONCE = 16
 
 export function pairsOf(pods: readonly PodPlan[]): Ping[] {
   const all = pods.length * (pods.length - 1) <= ALL_PAIRS_UP_TO

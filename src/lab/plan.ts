@@ -88,9 +88,9 @@ export const allNamespaces = (plan: LabPlan): string[] => [
   ...plan.nodes.flatMap(node => [node.netns, ...node.pods.map(pod => pod.netns)]),
 ]
 
-/** "http://192.168.100.1:9464", "http://[fd00:100::1]:9464". */
-export const urlAt = (scheme: string, ip: Ip, port: number): string =>
-  `${scheme}://${ip.family === 6 ? `[${ip}]` : ip}:${port}`
+/** "http://192.168.100.1:9464", "http://[fd00:100::1]:9464". @param protocol with its colon */
+export const urlAt = (protocol: string, ip: Ip, port: number): string =>
+  `${protocol}//${ip.family === 6 ? `[${ip}]` : ip}:${port}`
 
 /** An address alone, as a prefix. */
 export const alone = (ip: Ip): IpWithPrefix => ({ip, length: hostLength(ip.family)})

@@ -17,7 +17,9 @@ export function watchRoutes(kernel: Kernel, netns: string): Observable<ReadonlyS
     filter(isOurs),
     throttleTime(GATHER, asyncScheduler, {leading: true, trailing: true}),
     concatMap(async () => {
-      const routes = await Promise.all(([4, 6] as const).map(family => kernel.dump(dumpRoutes({family, protocol: PROTOCOL}))))
+      const routes = await Promise.all(
+        ([4, 6] as const).map(family => kernel.dump(dumpRoutes({family, protocol: PROTOCOL}))),
+      )
       return new Set(routes.flat().map(shown))
     }),
   )

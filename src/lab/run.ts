@@ -14,12 +14,14 @@ export interface SpawnOptions {
   readonly stdio?: StdioOptions
 }
 
+/** Something of the run is still there: the message says what. */
+export class LeftBehind extends Error {}
+
 export class Run {
   readonly id: string
   /** Only root may look into it. */
   readonly folder: string
   readonly #watchdog: ChildProcess
-  #complaint = ''
   #end: Promise<void> | undefined
 
   static async start(): Promise<Run> {
@@ -45,15 +47,15 @@ export class Run {
       cwd: '/',
       env: ENVIRONMENT,
       detached: true,
-      stdio: ['pipe', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'ignore'],
     })
     this.#watchdog.on('error', () => {})
     this.#watchdog.stdin!.on('error', () => {})
-    this.#watchdog.stderr!.setEncoding('utf8').on('data', text => (this.#complaint += text))
   }
 
   /** Marked as this run's, in a session of its own: only the lab ends it. Rejects if it cannot be started. */
   async spawn(command: string, args: readonly string[], options: SpawnOptions = {}): Promise<ChildProcess> {
+    if (this.#end) throw new Error('the lab has ended')
     const {netns, stdio = 'ignore'} = options
     const line = netns === undefined ? [command, ...args] : ['nsenter', `--net=/run/netns/${netns}`, command, ...args]
     const child = spawn(line[0]!, line.slice(1), {
@@ -67,7 +69,11 @@ export class Run {
   }
 
   /** Runs a command to its end and gives its standard output. Rejects with its standard error if it fails. */
-  async exec(command: string, args: readonly string[], options: {netns?: string; input?: string} = {}): Promise<string> {
+  async exec(
+    command: string,
+    args: readonly string[],
+    options: {netns?: string; input?: string} = {},
+  ): Promise<string> {
     const {input = '', ...rest} = options
     const child = await this.spawn(command, args, {...rest, stdio: 'pipe'})
     let output = ''
@@ -98,7 +104,7 @@ export class Run {
     if (watchdog.exitCode === 0) return
     // Somebody has ended the watchdog, or it did not succeed.
     await removeRun(this.id, this.folder).catch(error => {
-      throw new Error(`the lab could not remove everything: ${(error as Error).message || this.#complaint}`)
+      throw new LeftBehind(`the lab could not remove everything: ${(error as Error).message}`)
     })
   }
 }

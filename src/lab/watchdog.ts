@@ -8,13 +8,8 @@ const [id, folder] = process.argv.slice(2)
 if (!id || !folder) throw new Error('usage: watchdog.ts <run id> <folder>')
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const) process.on(signal, () => {})
-process.stderr.on('error', () => {})
-
-process.stdin.resume().once('close', async () => {
-  try {
-    await removeRun(id, folder)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
+process.stdin.resume().once('close', () => {
+  removeRun(id, folder).catch(() => {
     process.exitCode = 1
-  }
+  })
 })

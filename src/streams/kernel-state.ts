@@ -1,6 +1,7 @@
 /** The fold of the kernel's changes into its state: pure but for the maps that it owns. */
+import type {Family, Ip} from '../model/ip.ts'
 import type {KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
-import type {Address, IfIndex, Link, Route} from '../model/net.ts'
+import type {Address, IfIndex, Link, NextHop, Route} from '../model/net.ts'
 
 const TABLE_MAIN = 254
 
@@ -33,39 +34,80 @@ export class MutableKernelState implements KernelState {
   }
 
   #link(link: Link, gone: boolean): boolean {
+    const known = this.links.get(link.index)
     if (gone) {
       this.links.delete(link.index)
       this.addresses.delete(link.index)
-    } else this.links.set(link.index, link)
-    return gone || !link.up ? this.#dropRoutes(route => ofDevice(route, link.index)) : true
+      // The peer that stays behind now names an index in another namespace, of which the kernel does not tell.
+      const moved = [...this.links.values()].some(other => isPeer(other, link))
+      return this.#dropRoutes(route => ofDevice(route, link.index)) && !moved
+    }
+    this.links.set(link.index, link)
+    // The end of a veth pair that is made first is announced before it has a peer.
+    const peer = this.links.get(link.parent!)
+    if (peer?.parent === 0 && isPeer(link, peer)) this.links.set(peer.index, {...peer, parent: link.index})
+    if (!link.up) return known?.up === false || this.#dropRoutes(route => ofDevice(route, link.index))
+    if (known?.carrier !== link.carrier) this.#markDead(link.index)
+    // IPv6 lets the MTU that a route states follow the device's.
+    return known?.mtu === link.mtu || !this.#someRoute(6, route => route.mtu !== undefined && ofDevice(route, link.index))
   }
 
   #address(address: Address, gone: boolean): boolean {
-    const same = (other: Address) => `${other.ip}` === `${address.ip}` && other.length === address.length
-    const others = (this.addresses.get(address.index) ?? []).filter(other => !same(other))
+    const others = (this.addresses.get(address.index) ?? []).filter(other => !sameAddress(other, address))
     const left = gone ? others : [...others, address]
     if (left.length > 0) this.addresses.set(address.index, left)
     else this.addresses.delete(address.index)
     if (!gone) return true
     const {family} = address.ip
     const last = !left.some(other => other.ip.family === family)
-    return this.#dropRoutes(
-      route =>
-        route.destination.family === family &&
-        (`${route.source}` === `${address.ip}` || (last && family === 4 && ofDevice(route, address.index))),
-    )
+    const fromIt = (route: Route) => `${route.source}` === `${address.ip}`
+    // IPv6: older kernels take the source address out of the route, newer ones the route away; and with
+    // net.ipv6.route.skip_notify_on_dev_down a device that loses IPv6 loses its routes silently.
+    if (family === 6) return !this.#someRoute(6, route => fromIt(route) || (last && ofDevice(route, address.index)))
+    if (last && !this.#dropRoutes(route => route.destination.family === 4 && ofDevice(route, address.index))) return false
+    if (this.#carried(address.ip)) return !this.#someRoute(4, fromIt)
+    return this.#dropRoutes(route => route.destination.family === 4 && fromIt(route), () => true)
+  }
+
+  /** Whether some device has the address. */
+  #carried(ip: Ip): boolean {
+    for (const addresses of this.addresses.values()) if (addresses.some(other => `${other.ip}` === `${ip}`)) return true
+    return false
+  }
+
+  #someRoute(family: Family, test: (route: Route) => boolean): boolean {
+    for (const routes of this.routes.values())
+      if (routes[0]!.destination.family === family && routes.some(test)) return true
+    return false
+  }
+
+  /** Whether the routes of a device can be used follows its carrier silently. */
+  #markDead(dev: IfIndex): void {
+    for (const [destination, routes] of this.routes)
+      if (routes.some(route => ofDevice(route, dev)))
+        this.#set(
+          destination,
+          routes.map(route => (ofDevice(route, dev) ? this.#withDead(route) : route)),
+        )
+  }
+
+  #withDead(route: Route): Route {
+    const {dead: _, ...rest} = route
+    const alive = rest.nextHops.some(hop => this.links.get(hop.dev!)?.carrier)
+    // Of an IPv6 multipath route the kernel tells it per path only.
+    return alive || (multipath(route) && route.destination.family === 6) ? rest : {...rest, dead: true}
   }
 
   /**
    * A device that goes down, and the last IPv4 address that goes from it, take their routes with them, of which the
    * kernel does not tell (IPv4: never; IPv6: not with net.ipv6.route.skip_notify_on_dev_down).
    */
-  #dropRoutes(gone: (route: Route) => boolean): boolean {
+  #dropRoutes(gone: (route: Route) => boolean, whole: (route: Route) => boolean = route => !multipath(route)): boolean {
     let exact = true
     for (const [destination, routes] of this.routes) {
       if (!routes.some(gone)) continue
       // Of a multipath route only the one path goes.
-      if (routes.some(route => gone(route) && route.nextHops.length > 1)) exact = false
+      if (routes.some(route => gone(route) && !whole(route))) exact = false
       this.#set(
         destination,
         routes.filter(route => !gone(route)),
@@ -77,16 +119,17 @@ export class MutableKernelState implements KernelState {
   #route(route: Route, gone: boolean, replaces: boolean): boolean {
     const destination = `${route.destination}`
     const standing = this.routes.get(destination) ?? []
+    const others = standing.filter(other => !sameRoute(other, route))
+    const rivals = others.filter(other => other.metric === route.metric)
     if (gone) {
-      const left = standing.filter(other => !sameRoute(other, route))
-      this.#set(destination, left)
+      this.#set(destination, others)
       // One path of an IPv6 multipath route has gone: which are left, only the kernel knows.
-      return left.length < standing.length || !left.some(other => other.metric === route.metric && multipath(other))
+      return others.length < standing.length || !rivals.some(multipath)
     }
     const joins = multipath(route) && route.destination.family === 6
-    const stays = (other: Route) => !sameRoute(other, route) && !((replaces || joins) && other.metric === route.metric)
-    this.#set(destination, [...standing.filter(stays), route])
-    return true
+    this.#set(destination, [...(replaces || joins ? others.filter(other => !rivals.includes(other)) : others), route])
+    // Of several routes at one metric a replace takes the first. An IPv6 path joins those with a gateway.
+    return replaces ? rivals.length < 2 : !joins || rivals.length === 0
   }
 
   #set(destination: string, routes: readonly Route[]): void {
@@ -99,19 +142,27 @@ const multipath = (route: Route): boolean => route.nextHops.length > 1
 
 const ofDevice = (route: Route, dev: IfIndex): boolean => route.nextHops.some(hop => hop.dev === dev)
 
-/** Whether two routes to the same destination are the same one. */
-function sameRoute(a: Route, b: Route): boolean {
-  return (
-    a.metric === b.metric &&
-    a.protocol === b.protocol &&
-    a.type === b.type &&
-    a.nextHops.length === b.nextHops.length &&
-    a.nextHops.every((hop, i) => {
-      const other = b.nextHops[i]!
-      return hop.dev === other.dev && `${hop.gateway}` === `${other.gateway}`
-    })
-  )
-}
+/** Whether the first is the one end of a veth pair and names the second as the other. */
+const isPeer = (end: Link, other: Link): boolean =>
+  end.kind === 'veth' && end.parent === other.index && end.parentNsid === undefined
+
+/** Whether two addresses of a device are the same one. */
+const sameAddress = (a: Address, b: Address): boolean =>
+  `${a.ip}` === `${b.ip}` && (a.ip.family === 6 || (a.length === b.length && `${a.peer}` === `${b.peer}`))
+
+/** Whether two routes to the same destination are the same one, usable or not. */
+const sameRoute = (a: Route, b: Route): boolean =>
+  a.metric === b.metric &&
+  a.protocol === b.protocol &&
+  a.type === b.type &&
+  a.scope === b.scope &&
+  a.mtu === b.mtu &&
+  `${a.source}` === `${b.source}` &&
+  a.nextHops.length === b.nextHops.length &&
+  a.nextHops.every((hop, i) => sameHop(hop, b.nextHops[i]!))
+
+const sameHop = (a: NextHop, b: NextHop): boolean =>
+  a.dev === b.dev && a.onlink === b.onlink && a.weight === b.weight && `${a.gateway}` === `${b.gateway}`
 
 function append<K, V>(map: Map<K, readonly V[]>, key: K, value: V): void {
   const list = map.get(key)

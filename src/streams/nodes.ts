@@ -45,7 +45,7 @@ export function projectNode(object: unknown): NodeFacts {
     name: name as NodeName,
     machineId: read('status.nodeInfo.machineID', () => text(machineID), ''),
     createdAt: read('metadata.creationTimestamp', () => time(creationTimestamp), 0),
-    podCIDRs: readEach('spec.podCIDRs', podCIDRs ?? (podCIDR && [podCIDR]), cidr => [parseCidr(text(cidr))]),
+    podCIDRs: readEach('spec.podCIDRs', podCIDRs ?? (podCIDR ? [podCIDR] : []), cidr => [parseCidr(text(cidr))]),
     addresses: readEach('status.addresses', addresses, internalIp),
     problems,
   }

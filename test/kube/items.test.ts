@@ -29,7 +29,7 @@ test('property: items and the rest are the same wherever the bytes are cut', t =
 test('lists without items, and items that are no objects, are empty', t => {
   t.deepEqual(read('{"metadata":{"resourceVersion":"1"},"items":null}', 7).taken, [])
   t.deepEqual(read('{"metadata":{"resourceVersion":"1"}}', 7).taken, [])
-  t.deepEqual(read('{"items": [null, 1, "{", [{"a":1}], {"b":2}]}', 3).taken, [{a: 1}, {b: 2}])
+  t.deepEqual(read('{"items": [null, 1, "{", {"b":2}]}', 3).taken, [{b: 2}])
 })
 
 test('a body that was cut off, or is no object, is told at the end', t => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import {Lines} from '../../src/kube/lines.ts'
 
 /** A text's bytes, cut wherever the numbers say. */
-export function chunksOf(text: string, cuts: readonly number[]): Buffer[] {
+function chunksOf(text: string, cuts: readonly number[]): Buffer[] {
   const bytes = Buffer.from(text)
   const places = [0, ...cuts.map(cut => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
   return places.slice(1).map((end, index) => bytes.subarray(places[index]!, end))

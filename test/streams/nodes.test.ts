@@ -1,6 +1,7 @@
+import {setImmediate as tick} from 'node:timers/promises'
 import test from 'ava'
 import fc from 'fast-check'
-import {firstValueFrom} from 'rxjs'
+import {filter, firstValueFrom} from 'rxjs'
 import {equalNodeFacts, nodeStream, projectNode} from '../../src/streams/nodes.ts'
 import {FakeServer} from './fake-server.ts'
 
@@ -118,11 +119,12 @@ test('all subscribers share one watch, the late ones too, and it ends with the l
   server.put('a', 1)
   const nodes$ = nodeStream(server)
   const first = nodes$.subscribe()
-  await new Promise<void>(resolve => {
-    nodes$.subscribe(view => view.synced && resolve()).add(() => {})
-  })
+  await firstValueFrom(nodes$.pipe(filter(view => view.synced)))
   const view = await firstValueFrom(nodes$)
   t.deepEqual(view.synced && [...view.items.keys()], ['a'])
   t.is(server.watches.length, 1)
+  t.is(server.openWatches, 1)
   first.unsubscribe()
+  await tick()
+  t.is(server.openWatches, 0)
 })

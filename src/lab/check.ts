@@ -1,0 +1,70 @@
+/** What `--once` finds out: whether every agent gets ready, has its routes, and every pod reaches every other one. */
+import {describeState} from './agent-process.ts'
+import type {Lab} from './lab.ts'
+import type {Ping, PingResult} from './pings.ts'
+
+export interface Verdict {
+  /** One line, without its end. */
+  readonly summary: string
+  /** One sentence each; none: all is well. */
+  readonly failures: readonly string[]
+  /** The nodes whose logs may tell why. */
+  readonly suspects: readonly string[]
+}
+
+/** Milliseconds. */
+const PATIENCE = {ready: 30_000, readyPerNode: 1_000, pings: 20_000} as const
+const FAILURES_TOLD = 10
+
+/** Rejects only when the lab's signal aborts. */
+export async function check(lab: Lab): Promise<Verdict> {
+  const failures: string[] = []
+  const suspects = new Set<string>()
+  await lab.ready(PATIENCE.ready + lab.nodes.length * PATIENCE.readyPerNode).catch((error: Error) => {
+    failures.push(error.message)
+  })
+  for (const node of lab.nodes) if (node.agent.state.is !== 'ready') suspects.add(node.name)
+  const silent = failures.length > 0 ? lab.pairs : await pingUntilAnswered(lab)
+  if (failures.length === 0) {
+    for (const {from, to, address} of silent.slice(0, FAILURES_TOLD)) {
+      failures.push(`no ping from ${from.name} is answered by ${to.name} (${address})`)
+      suspects.add(from.node).add(to.node)
+    }
+    if (silent.length > FAILURES_TOLD)
+      failures.push(`and ${silent.length - FAILURES_TOLD} more pings without an answer`)
+  }
+  for (const {name, agent, routes} of lab.nodes) {
+    const expected = lab.expectedRoutes(name)
+    if (routes.size !== expected) failures.push(`${name} has ${routes.size} of ${expected} routes`)
+    if (agent.state.is === 'died') failures.push(`the agent of ${name} ${describeState(agent.state)}`)
+    if (routes.size !== expected || agent.state.is === 'died') suspects.add(name)
+  }
+  return {summary: summarise(lab, silent), failures: [...new Set(failures)], suspects: [...suspects]}
+}
+
+/** Those that never were, although asked again and again. */
+async function pingUntilAnswered(lab: Lab): Promise<readonly Ping[]> {
+  const deadline = performance.now() + PATIENCE.pings
+  let silent: readonly Ping[] = lab.pairs
+  for (let round = 0; silent.length > 0 && (round === 0 || performance.now() < deadline); round++) {
+    silent = (await lab.pingAll(silent)).filter((result: PingResult) => result.ms === undefined)
+  }
+  return silent
+}
+
+function summarise(lab: Lab, silent: readonly Ping[]): string {
+  const {pairs, plan, nodes, pods, readyAfter} = lab
+  const count = (pings: readonly Ping[], family: number) => pings.filter(ping => ping.family === family).length
+  const perFamily = plan.families.map(family => `IPv${family} ${count(pairs, family) - count(silent, family)}`)
+  const routes = [...new Set(nodes.map(node => node.routes.size))]
+  return [
+    `${plural(nodes.length, 'node')}, ${plural(pods.length, 'pod')}: `,
+    `${pairs.length - silent.length} of ${pairs.length} pings answered (${perFamily.join(', ')}), `,
+    routes.length === 1
+      ? `${plural(routes[0]!, 'route')} on every node; `
+      : `${routes.join(' or ')} routes on a node; `,
+    readyAfter === undefined ? 'never ready' : `ready after ${(readyAfter / 1000).toFixed(1)} s`,
+  ].join('')
+}
+
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -1,0 +1,141 @@
+/** The lab as lines of text: its nodes, who reaches whom, and what happened last. Pure. */
+import type {AgentState} from './agent-process.ts'
+import type {Lab, LabEvent} from './lab.ts'
+import type {LabNode} from './node.ts'
+import {pingKey} from './pings.ts'
+import type {PodPlan} from './plan.ts'
+import {type Line, type Span, type Style, table, width} from './text.ts'
+
+/** What of a lab is shown. */
+export type Shown = Pick<
+  Lab,
+  'id' | 'elapsed' | 'plan' | 'pairs' | 'pings' | 'events' | 'nodeObjects' | 'kubeconfig'
+> & {
+  readonly controlPlane: Pick<Lab['controlPlane'], 'name' | 'url'>
+  readonly nodes: readonly Pick<LabNode, 'name' | 'plan' | 'agent' | 'routes'>[]
+  expectedRoutes(name: string): number | undefined
+}
+
+const EVENTS_SHOWN = 6
+const GAP = '   '
+
+/** At most `rows` lines, meant for `columns`. */
+export function picture(lab: Shown, columns: number, rows: number): Line[] {
+  const head: Line[] = [title(lab), [{text: kubectlLine(lab), style: 'dim'}], []]
+  const events = lab.events.slice(-EVENTS_SHOWN).map(eventLine)
+  const tail: Line[] = [[], ...events]
+  const body = [...nodeTable(lab), ...pingTables(lab, columns)]
+  const room = Math.max(0, rows - head.length - tail.length)
+  if (body.length <= room) return [...head, ...body, ...tail]
+  const hidden = body.length - room + 1
+  const note: Line = [{text: `… ${hidden} more lines in a higher window`, style: 'dim'}]
+  return [...head, ...body.slice(0, Math.max(0, room - 1)), note, ...tail].slice(0, rows)
+}
+
+export const kubectlLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>): string =>
+  `kubectl --kubeconfig ${kubeconfig} get nodes`
+
+export function eventLine({at, node, text, mood}: LabEvent): Line {
+  const time = `${(at / 1000).toFixed(1)} s`.padStart(8)
+  return [
+    {text: time, style: 'dim'},
+    {text: `  ${node ?? ''}`.padEnd(6)},
+    {text: ` ${text}`, ...(mood && {style: mood})},
+  ]
+}
+
+function title({id, elapsed, controlPlane}: Shown): Line {
+  const seconds = Math.floor(elapsed / 1000)
+  const clock = `${Math.floor(seconds / 60)}:${`${seconds % 60}`.padStart(2, '0')}`
+  return [
+    {text: `Netgraft lab ${id}`, style: 'bold'},
+    {text: `${GAP}${clock}${GAP}${controlPlane.name} API server ${controlPlane.url}${GAP}Ctrl-C ends it`},
+  ]
+}
+
+function nodeTable(lab: Shown): Line[] {
+  const heads = ['NODE', 'ADDRESSES', 'POD RANGES', 'ROUTES', 'AGENT']
+  const rows = lab.nodes.map(({name, plan, agent, routes}) => {
+    const object = lab.nodeObjects?.get(name as never)
+    const expected = lab.expectedRoutes(name)
+    const ranges = object ? object.podCIDRs.join(' ') || 'none' : lab.nodeObjects ? 'no Node object' : ''
+    return [
+      span(name),
+      span(plan.addresses.map(({ip}) => ip).join(' ')),
+      span(ranges, object || !lab.nodeObjects ? undefined : 'warn'),
+      span(`${routes.size} of ${expected ?? '?'}`, routes.size === expected ? 'good' : 'warn'),
+      agentSpan(agent.state),
+    ]
+  })
+  return table([heads.map(head => span(head, 'dim')), ...rows], GAP)
+}
+
+function agentSpan(state: AgentState): Span {
+  switch (state.is) {
+    case 'ready':
+      return span('ready', 'good')
+    case 'starting':
+      return span('starting', 'warn')
+    case 'waiting':
+      return span(state.why, 'warn')
+    default:
+      return span(`${state.is} (${state.how})`, 'bad')
+  }
+}
+
+/** A matrix per family: side by side, else one below the other, else a line per pod. */
+function pingTables(lab: Shown, columns: number): Line[] {
+  const pods = [...new Set(lab.pairs.map(({from}) => from))]
+  if (pods.length === 0) return []
+  const blocks = lab.plan.families.map((_, i) => matrix(lab, pods, i))
+  const widths = blocks.map(block => Math.max(...block.map(width)))
+  if (widths.reduce((sum, each) => sum + each + GAP.length) <= columns) return [[], ...beside(blocks, widths)]
+  if (Math.max(...widths) <= columns) return blocks.flatMap(block => [[], ...block])
+  return lab.plan.families.flatMap((_, i) => [[], ...summary(lab, pods, i)])
+}
+
+function matrix(lab: Shown, pods: readonly PodPlan[], nth: number): Line[] {
+  const family = lab.plan.families[nth]!
+  const head = [span(`IPv${family} PINGS, ms`, 'dim'), ...pods.map(pod => span(pod.name, 'dim'))]
+  const rows = pods.map(from => [
+    span(`${from.name} ${from.addresses[nth]}`),
+    ...pods.map(to => (from === to ? span('') : cell(lab.pings.get(pingKey({from, to, family}))))),
+  ])
+  return table([head, ...rows], ' ')
+}
+
+function cell(result: {ms: number | undefined} | undefined): Span {
+  if (!result) return span('·', 'dim')
+  return result.ms === undefined ? span('✗', 'bad') : span(`✓ ${milliseconds(result.ms)}`, 'good')
+}
+
+/** Four characters. */
+const milliseconds = (ms: number): string => (ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0))
+
+function summary(lab: Shown, pods: readonly PodPlan[], nth: number): Line[] {
+  const family = lab.plan.families[nth]!
+  const rows = pods.map(from => {
+    const results = pods.filter(to => to !== from).map(to => lab.pings.get(pingKey({from, to, family})))
+    const answered = results.flatMap(result => result?.ms ?? [])
+    const silent = results.filter(result => result && result.ms === undefined).length
+    const slowest = answered.length > 0 ? `slowest ${milliseconds(Math.max(...answered))} ms` : ''
+    const style = silent > 0 ? 'bad' : answered.length === results.length ? 'good' : 'dim'
+    return [
+      span(`${from.name} ${from.addresses[nth]}`),
+      span(`${answered.length} of ${results.length} answered`, style),
+      span(slowest),
+    ]
+  })
+  return table([[span(`IPv${family} PINGS`, 'dim')], ...rows], GAP)
+}
+
+function beside(blocks: readonly Line[][], widths: readonly number[]): Line[] {
+  return blocks[0]!.map((_, row) =>
+    blocks.flatMap((block, i) => {
+      const line = block[row]!
+      return i === blocks.length - 1 ? line : [...line, span(' '.repeat(widths[i]! - width(line) + GAP.length))]
+    }),
+  )
+}
+
+const span = (text: string, style?: Style): Span => (style ? {text, style} : {text})

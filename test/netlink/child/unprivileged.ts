@@ -1,0 +1,12 @@
+/** What a process without CAP_NET_ADMIN and CAP_SYS_ADMIN is told. */
+import {Kernel} from '../../../src/netlink/kernel.ts'
+import {addLink} from '../../../src/netlink/link.ts'
+
+const text = (error: unknown) => (error as Error).message
+const kernel = await Kernel.open()
+console.log(
+  JSON.stringify({
+    change: await kernel.do(addLink({name: 'ng-refused', kind: {type: 'bridge'}})).catch(text),
+    open: await Kernel.open({netns: process.argv[2]!}).catch(text),
+  }),
+)

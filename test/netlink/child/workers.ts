@@ -1,0 +1,23 @@
+/** Workers that end, each in its own way, with open sockets and requests in flight. Prints how it went. */
+import {readdirSync} from 'node:fs'
+import {Worker} from 'node:worker_threads'
+
+const netns = process.argv[2]!
+const worker = new URL('worker.ts', import.meta.url)
+const threads = () => readdirSync('/proc/self/task').length
+
+async function run(how: string): Promise<void> {
+  const child = new Worker(worker, {workerData: {netns, how}})
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on('exit', () => resolve())
+    child.on('error', error => (how === 'throw' ? resolve() : reject(error)))
+  })
+  await new Promise(resolve => child.once('message', resolve))
+  if (how === 'terminate') await child.terminate()
+  await ended
+}
+
+const before = threads()
+for (let i = 0; i < 5; i++) for (const how of ['terminate', 'exit', 'throw', 'closed']) await run(how)
+while (threads() > before) await new Promise(setImmediate)
+console.log(JSON.stringify({threads: threads() - before}))

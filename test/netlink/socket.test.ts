@@ -1,0 +1,264 @@
+/** What a socket does to the process around it: namespaces, threads, descriptors, the event loop, its own end. */
+import {execFile} from 'node:child_process'
+import {open} from 'node:fs/promises'
+import {promisify} from 'node:util'
+import test from 'ava'
+import {parseCidr} from '../../src/model/ip.ts'
+import {NetlinkSocketError} from '../../src/netlink/errors.ts'
+import {Kernel} from '../../src/netlink/kernel.ts'
+import {addLink, deleteLink, dumpLinks} from '../../src/netlink/link.ts'
+import {messages} from '../../src/netlink/message.ts'
+import {addRoute, dumpRoutes} from '../../src/netlink/route.ts'
+import {NetlinkSocket} from '../../src/netlink/socket.ts'
+import {namespaces} from './namespace.ts'
+
+/** Runs test/netlink/child/<name>.ts in a process of its own: the last line that it prints, parsed. */
+async function child(name: string, args: string[] = [], wrapper: string[] = []): Promise<unknown> {
+  const script = new URL(`child/${name}.ts`, import.meta.url).pathname
+  const [program, ...rest] = [...wrapper, process.execPath, '--no-warnings', script, ...args]
+  const {stdout} = await promisify(execFile)(program!, rest, {env: {PATH: process.env.PATH}})
+  const last = stdout.trim().split('\n').at(-1)!
+  return last.startsWith('{') ? JSON.parse(last) : stdout
+}
+
+const names = async (kernel: Kernel): Promise<string[]> =>
+  (await kernel.dump(dumpLinks())).map(link => link.name).sort()
+
+test('a namespace is named by its path or by a descriptor', async t => {
+  const [a, b] = await namespaces(t, 2)
+  for (const [at, name] of [
+    [a, 'a0'],
+    [b, 'b0'],
+  ] as const)
+    at.ip('link', 'add', 'name', name, 'type', 'bridge')
+  const file = await open(a.path, 'r')
+  const byFd = await Kernel.open({netns: file.fd})
+  // Ours to close: the socket has its own hold on the namespace.
+  await file.close()
+  t.teardown(() => byFd.close())
+  t.deepEqual(await names(byFd), ['a0', 'lo'])
+  t.deepEqual(await names(await b.kernel()), ['b0', 'lo'])
+  const own = await Kernel.open()
+  t.teardown(() => own.close())
+  t.false((await names(own)).some(name => ['a0', 'b0'].includes(name)))
+})
+
+test('what is no namespace is refused in one clear sentence', async t => {
+  t.like(await t.throwsAsync(Kernel.open({netns: '/run/netns/ng-absent'})), {code: 'ENOENT'})
+  const notOne = await t.throwsAsync(Kernel.open({netns: '/etc/passwd'}), {instanceOf: NetlinkSocketError})
+  t.is(
+    notOne.message,
+    'netlink socket cannot be opened: what was given as its namespace is no network namespace, or none any more (EINVAL)',
+  )
+  // Another kind of namespace is not one either.
+  t.like(await t.throwsAsync(Kernel.open({netns: '/proc/self/ns/uts'})), {code: 'EINVAL'})
+  t.like(await t.throwsAsync(Kernel.open({netns: 1_000_000})), {code: 'EBADF'})
+})
+
+test('without the capabilities it says which are needed', async t => {
+  const [at] = await namespaces(t, 1)
+  const said = await child('unprivileged', [at.path], ['setpriv', '--bounding-set=-net_admin,-sys_admin'])
+  t.deepEqual(said, {
+    change: 'link add ng-refused type bridge: operation not permitted (EPERM)',
+    open: 'netlink socket cannot be opened: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed (EPERM)',
+  })
+})
+
+test('a sysctl is read and written inside the namespace, and nowhere else', async t => {
+  const [a, b] = await namespaces(t, 2)
+  const [inA, inB, own] = [await a.kernel(), await b.kernel(), await Kernel.open()]
+  t.teardown(() => own.close())
+  const before = await own.readSysctl('ipv4/ip_forward')
+  await inA.writeSysctl('ipv4/ip_forward', '1')
+  await inB.writeSysctl('ipv4/ip_forward', '0')
+  t.is(await inA.readSysctl('ipv4/ip_forward'), '1')
+  t.is(await inB.readSysctl('ipv4/ip_forward'), '0')
+  t.is(a.exec('cat', '/proc/sys/net/ipv4/ip_forward').trim(), '1')
+  t.is(b.exec('cat', '/proc/sys/net/ipv4/ip_forward').trim(), '0')
+  t.is(await own.readSysctl('ipv4/ip_forward'), before)
+  t.like(await t.throwsAsync(inA.readSysctl('ipv4/no_such')), {code: 'ENOENT'})
+  t.like(await t.throwsAsync(inA.writeSysctl('ipv4/no_such', '1')), {code: 'ENOENT'})
+  t.like(await t.throwsAsync(inA.writeSysctl('ipv4/ip_forward', 'text')), {code: 'EINVAL'})
+})
+
+test('close() rejects what is in flight, and what comes after', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  const inFlight = [kernel.dump(dumpLinks()), kernel.do(deleteLink('absent')), kernel.readSysctl('ipv4/ip_forward')]
+  kernel.close()
+  for (const promise of inFlight) t.like(await t.throwsAsync(promise), {code: 'ECANCELED'})
+  t.like(await t.throwsAsync(kernel.dump(dumpLinks())), {code: 'ECANCELED'})
+  t.notThrows(() => kernel.close())
+})
+
+test('after close() no queued request reaches the kernel', async t => {
+  const [at] = await namespaces(t, 1)
+  const closed = await at.kernel()
+  const other = await at.kernel()
+  await other.do(addLink({name: 'v', kind: {type: 'veth', peer: {name: 'w'}}}))
+  // The removal takes its time; what waits behind it must not be done once its caller was told that it will not be.
+  const slow = closed.do(deleteLink('v')).catch(error => error.code)
+  const queued = closed.do(addLink({name: 'late', kind: {type: 'bridge'}})).catch(error => error.code)
+  await new Promise(setImmediate)
+  closed.close()
+  t.is(await slow, 'ECANCELED')
+  t.is(await queued, 'ECANCELED')
+  // Behind the removal in the kernel's own lock, and then some.
+  for (let i = 0; i < 3; i++) {
+    await other.do(addLink({name: 'x', kind: {type: 'veth', peer: {name: 'y'}}}))
+    await other.do(deleteLink('x'))
+  }
+  t.false((await names(other)).includes('late'))
+})
+
+test('what a decoder throws rejects its request, and only that', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  const broken = {
+    ...dumpLinks(),
+    decode: () => {
+      throw new Error('as told')
+    },
+  }
+  t.is((await t.throwsAsync(kernel.dump(broken))).message, 'as told')
+  t.deepEqual(await names(kernel), ['lo'])
+})
+
+test('an interrupted dump is read again until it is whole, and an endless one is an error', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  const {transact} = NetlinkSocket.prototype
+  t.teardown(() => {
+    NetlinkSocket.prototype.transact = transact
+  })
+  let interruptions = 0
+  let attempts = 0
+  // The real answers, of which the first is marked as the kernel marks it: NLM_F_DUMP_INTR.
+  NetlinkSocket.prototype.transact = function (bytes, lastSequence, onData) {
+    const mark = attempts++ < interruptions
+    return transact.call(this, bytes, lastSequence, data => {
+      if (mark) data.writeUInt16LE(data.readUInt16LE(6) | 0x10, 6)
+      onData(data)
+    })
+  }
+  interruptions = 3
+  t.deepEqual(await names(kernel), ['lo'])
+  t.is(attempts, 4)
+  attempts = 0
+  interruptions = Number.POSITIVE_INFINITY
+  const error = await t.throwsAsync(kernel.dump(dumpLinks()))
+  t.like(error, {code: 'EINTR', message: 'link show: interrupted 10 times by changes'})
+  t.is(attempts, 10)
+})
+
+test('a concurrent writer does interrupt dumps, and none passes as whole', async t => {
+  const [at] = await namespaces(t, 1)
+  const [kernel, writer] = [await at.kernel(), await at.kernel()]
+  for (let i = 0; i < 100; i++) await kernel.do(addLink({name: `br${i}`, kind: {type: 'bridge'}}))
+  const {transact} = NetlinkSocket.prototype
+  t.teardown(() => {
+    NetlinkSocket.prototype.transact = transact
+  })
+  let interrupted = 0
+  NetlinkSocket.prototype.transact = function (bytes, lastSequence, onData) {
+    return transact.call(this, bytes, lastSequence, data => {
+      for (const {flags, type} of messages(data)) if (type === 16 && flags & 0x10) interrupted++
+      onData(data)
+    })
+  }
+  let writing = true
+  const write = async () => {
+    for (let i = 0; writing; i++) await writer.do(addLink({name: `new${i}`, kind: {type: 'bridge'}}))
+  }
+  const written = write()
+  const seen: string[][] = []
+  while (interrupted === 0) {
+    const list = await kernel.dump(dumpLinks()).catch(error => {
+      if (error.code !== 'EINTR') throw error
+    })
+    if (list) seen.push(list.map(link => link.name))
+  }
+  writing = false
+  await written
+  // Links were only ever added, in order: a whole list ends with some new one and holds all before it.
+  for (const list of [...seen, await names(kernel)]) {
+    const added = list.filter(name => name.startsWith('new')).map(name => Number(name.slice(3)))
+    t.is(added.length, added.length === 0 ? 0 : Math.max(...added) + 1)
+    t.is(list.filter(name => name.startsWith('br')).length, 100)
+  }
+})
+
+test('the event loop goes on turning while links are removed', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  const all = Array.from({length: 20}, (_, i) => `v${i}`)
+  t.deepEqual(
+    (await kernel.batch(all.map(name => addLink({name, kind: {type: 'veth', peer: {name: `${name}p`}}})))).filter(
+      Boolean,
+    ),
+    [],
+  )
+  let longest = 0
+  let last = performance.now()
+  const started = last
+  let done = false
+  const turn = () => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    if (!done) setImmediate(turn)
+  }
+  setImmediate(turn)
+  const errors = await kernel.batch(all.map(name => deleteLink(name)))
+  done = true
+  const total = performance.now() - started
+  t.deepEqual(errors.filter(Boolean), [])
+  // A call on this thread would have held it for the whole time.
+  t.true(longest < total / 2, `held for ${longest} of ${total} ms`)
+})
+
+test('answers too many for one buffer come in pieces, with turns of the event loop between them', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  const blackholes = Array.from({length: 5000}, (_, i) =>
+    addRoute({
+      destination: parseCidr(`10.${i >> 8}.${i & 0xff}.0/24`),
+      type: 'blackhole',
+      table: 254,
+      protocol: 107,
+      metric: 0,
+      scope: 'global',
+      nextHops: [],
+    }),
+  )
+  t.deepEqual((await kernel.batch(blackholes)).filter(Boolean), [])
+  let turns = 0
+  let done = false
+  const turn = () => {
+    turns++
+    if (!done) setImmediate(turn)
+  }
+  setImmediate(turn)
+  t.is((await kernel.dump(dumpRoutes({family: 4, protocol: 107}))).length, 5000)
+  done = true
+  t.true(turns > 5, `${turns} turns`)
+})
+
+test('opening and closing leaves no descriptor, thread or foreign namespace behind', async t => {
+  const [at] = await namespaces(t, 1)
+  const left = (await child('cycles', [at.path, '1000'])) as {namespaces: boolean[]}
+  t.true(left.namespaces.every(Boolean))
+  t.like(left, {descriptors: 0, threads: 0, own: true} as object)
+})
+
+test('workers may end with open sockets and requests in flight', async t => {
+  const [at] = await namespaces(t, 1)
+  t.deepEqual(await child('workers', [at.path]), {threads: 0})
+})
+
+test('an idle socket keeps no process alive, a busy one does until it is done', async t => {
+  const [at] = await namespaces(t, 1)
+  t.is(await child('exit', [at.path, 'idle']), 'end\n')
+  t.is(await child('exit', [at.path, 'busy']), '10 results\nend\n')
+  t.is(await child('exit', [at.path, 'listen']), 'end\n')
+})
