@@ -49,7 +49,9 @@ export class MutableKernelState implements KernelState {
     if (!link.up) return known?.up === false || this.#dropRoutes(route => ofDevice(route, link.index))
     if (known?.carrier !== link.carrier) this.#markDead(link.index)
     // IPv6 lets the MTU that a route states follow the device's.
-    return known?.mtu === link.mtu || !this.#someRoute(6, route => route.mtu !== undefined && ofDevice(route, link.index))
+    return (
+      known?.mtu === link.mtu || !this.#someRoute(6, route => route.mtu !== undefined && ofDevice(route, link.index))
+    )
   }
 
   #address(address: Address, gone: boolean): boolean {
@@ -64,9 +66,13 @@ export class MutableKernelState implements KernelState {
     // IPv6: older kernels take the source address out of the route, newer ones the route away; and with
     // net.ipv6.route.skip_notify_on_dev_down a device that loses IPv6 loses its routes silently.
     if (family === 6) return !this.#someRoute(6, route => fromIt(route) || (last && ofDevice(route, address.index)))
-    if (last && !this.#dropRoutes(route => route.destination.family === 4 && ofDevice(route, address.index))) return false
+    if (last && !this.#dropRoutes(route => route.destination.family === 4 && ofDevice(route, address.index)))
+      return false
     if (this.#carried(address.ip)) return !this.#someRoute(4, fromIt)
-    return this.#dropRoutes(route => route.destination.family === 4 && fromIt(route), () => true)
+    return this.#dropRoutes(
+      route => route.destination.family === 4 && fromIt(route),
+      () => true,
+    )
   }
 
   /** Whether some device has the address. */
