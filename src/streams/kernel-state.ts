@@ -47,11 +47,10 @@ export class MutableKernelState implements KernelState {
     const peer = this.links.get(link.parent!)
     if (peer?.parent === 0 && isPeer(link, peer)) this.links.set(peer.index, {...peer, parent: link.index})
     if (!link.up) return known?.up === false || this.#dropRoutes(route => ofDevice(route, link.index))
-    if (known?.carrier !== link.carrier) this.#markDead(link.index)
+    const told = this.#markDead(link, known?.carrier === true && link.carrier)
     // IPv6 lets the MTU that a route states follow the device's.
-    return (
-      known?.mtu === link.mtu || !this.#someRoute(6, route => route.mtu !== undefined && ofDevice(route, link.index))
-    )
+    const follows = (route: Route) => route.mtu !== undefined && ofDevice(route, link.index)
+    return told && (known?.mtu === link.mtu || !this.#someRoute(6, follows))
   }
 
   #address(address: Address, gone: boolean): boolean {
@@ -87,21 +86,21 @@ export class MutableKernelState implements KernelState {
     return false
   }
 
-  /** Whether the routes of a device can be used follows its carrier silently. */
-  #markDead(dev: IfIndex): void {
-    for (const [destination, routes] of this.routes)
-      if (routes.some(route => ofDevice(route, dev)))
-        this.#set(
-          destination,
-          routes.map(route => (ofDevice(route, dev) ? this.#withDead(route) : route)),
-        )
-  }
-
-  #withDead(route: Route): Route {
-    const {dead: _, ...rest} = route
-    const alive = rest.nextHops.some(hop => this.links.get(hop.dev!)?.carrier)
-    // Of an IPv6 multipath route the kernel tells it per path only.
-    return alive || (multipath(route) && route.destination.family === 6) ? rest : {...rest, dead: true}
+  /**
+   * Whether the routes of a device can be used follows its carrier silently. False where it cannot be told: an IPv4
+   * multipath route's state depends on which path went first. (Of IPv6's the kernel tells no such state.)
+   */
+  #markDead({index, carrier}: Link, steady: boolean): boolean {
+    let exact = true
+    for (const [destination, routes] of this.routes) {
+      if (!routes.some(route => ofDevice(route, index) && !(steady && !route.dead))) continue
+      exact &&= !(routes.some(route => multipath(route) && ofDevice(route, index)) && routes[0]!.destination.family === 4)
+      this.#set(
+        destination,
+        routes.map(route => (ofDevice(route, index) && !multipath(route) ? withDead(route, !carrier) : route)),
+      )
+    }
+    return exact
   }
 
   /**
@@ -134,8 +133,9 @@ export class MutableKernelState implements KernelState {
     }
     const joins = multipath(route) && route.destination.family === 6
     this.#set(destination, [...(replaces || joins ? others.filter(other => !rivals.includes(other)) : others), route])
-    // Of several routes at one metric a replace takes the first. An IPv6 path joins those with a gateway.
-    return replaces ? rivals.length < 2 : !joins || rivals.length === 0
+    if (!replaces) return !joins || rivals.length === 0
+    // Of several routes at one metric it took the place of the first; if the new one was known before, so may be that.
+    return rivals.length < (others.length < standing.length ? 1 : 2)
   }
 
   #set(destination: string, routes: readonly Route[]): void {
@@ -151,6 +151,10 @@ const ofDevice = (route: Route, dev: IfIndex): boolean => route.nextHops.some(ho
 /** Whether the first is the one end of a veth pair and names the second as the other. */
 const isPeer = (end: Link, other: Link): boolean =>
   end.kind === 'veth' && end.parent === other.index && end.parentNsid === undefined
+
+function withDead({dead: _, ...route}: Route, dead: boolean): Route {
+  return dead ? {...route, dead} : route
+}
 
 /** Whether two addresses of a device are the same one. */
 const sameAddress = (a: Address, b: Address): boolean =>

@@ -7,9 +7,7 @@ import {parseCidr} from '../../src/model/ip.ts'
 import {NetlinkSocketError} from '../../src/netlink/errors.ts'
 import {Kernel} from '../../src/netlink/kernel.ts'
 import {addLink, deleteLink, dumpLinks} from '../../src/netlink/link.ts'
-import {messages} from '../../src/netlink/message.ts'
 import {addRoute, dumpRoutes} from '../../src/netlink/route.ts'
-import {NetlinkSocket} from '../../src/netlink/socket.ts'
 import {namespaces} from './namespace.ts'
 
 /** Runs test/netlink/child/<name>.ts in a process of its own: the last line that it prints, parsed. */
@@ -122,70 +120,6 @@ test('what a decoder throws rejects its request, and only that', async t => {
   }
   t.is((await t.throwsAsync(kernel.dump(broken))).message, 'as told')
   t.deepEqual(await names(kernel), ['lo'])
-})
-
-test('an interrupted dump is read again until it is whole, and an endless one is an error', async t => {
-  const [at] = await namespaces(t, 1)
-  const kernel = await at.kernel()
-  const {transact} = NetlinkSocket.prototype
-  t.teardown(() => {
-    NetlinkSocket.prototype.transact = transact
-  })
-  let interruptions = 0
-  let attempts = 0
-  // The real answers, of which the first is marked as the kernel marks it: NLM_F_DUMP_INTR.
-  NetlinkSocket.prototype.transact = function (bytes, lastSequence, onData) {
-    const mark = attempts++ < interruptions
-    return transact.call(this, bytes, lastSequence, data => {
-      if (mark) data.writeUInt16LE(data.readUInt16LE(6) | 0x10, 6)
-      onData(data)
-    })
-  }
-  interruptions = 3
-  t.deepEqual(await names(kernel), ['lo'])
-  t.is(attempts, 4)
-  attempts = 0
-  interruptions = Number.POSITIVE_INFINITY
-  const error = await t.throwsAsync(kernel.dump(dumpLinks()))
-  t.like(error, {code: 'EINTR', message: 'link show: interrupted 10 times by changes'})
-  t.is(attempts, 10)
-})
-
-test('a concurrent writer does interrupt dumps, and none passes as whole', async t => {
-  const [at] = await namespaces(t, 1)
-  const [kernel, writer] = [await at.kernel(), await at.kernel()]
-  for (let i = 0; i < 100; i++) await kernel.do(addLink({name: `br${i}`, kind: {type: 'bridge'}}))
-  const {transact} = NetlinkSocket.prototype
-  t.teardown(() => {
-    NetlinkSocket.prototype.transact = transact
-  })
-  let interrupted = 0
-  NetlinkSocket.prototype.transact = function (bytes, lastSequence, onData) {
-    return transact.call(this, bytes, lastSequence, data => {
-      for (const {flags, type} of messages(data)) if (type === 16 && flags & 0x10) interrupted++
-      onData(data)
-    })
-  }
-  let writing = true
-  const write = async () => {
-    for (let i = 0; writing; i++) await writer.do(addLink({name: `new${i}`, kind: {type: 'bridge'}}))
-  }
-  const written = write()
-  const seen: string[][] = []
-  while (interrupted === 0) {
-    const list = await kernel.dump(dumpLinks()).catch(error => {
-      if (error.code !== 'EINTR') throw error
-    })
-    if (list) seen.push(list.map(link => link.name))
-  }
-  writing = false
-  await written
-  // Links were only ever added, in order: a whole list ends with some new one and holds all before it.
-  for (const list of [...seen, await names(kernel)]) {
-    const added = list.filter(name => name.startsWith('new')).map(name => Number(name.slice(3)))
-    t.is(added.length, added.length === 0 ? 0 : Math.max(...added) + 1)
-    t.is(list.filter(name => name.startsWith('br')).length, 100)
-  }
 })
 
 test('the event loop goes on turning while links are removed', async t => {

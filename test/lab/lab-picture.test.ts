@@ -1,0 +1,128 @@
+/** What the lab reads and shows, without making anything. */
+import test from 'ava'
+import {nodeObject} from '../../src/lab/objects.ts'
+import {parseArguments} from '../../src/lab/options.ts'
+import {picture, type Shown} from '../../src/lab/picture.ts'
+import {pairsOf, pingKey} from '../../src/lab/pings.ts'
+import {planLab} from '../../src/lab/plan.ts'
+import {cutTo, paint} from '../../src/lab/text.ts'
+import {projectNode} from '../../src/streams/nodes.ts'
+
+const said = (...args: string[]): string => {
+  try {
+    const {nodes, podsPerNode, family, once} = parseArguments(args)
+    return `${nodes} x ${podsPerNode}, ${family}${once ? ', once' : ''}`
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+for (const [args, want] of [
+  ['', '3 x 2, dual'],
+  ['--nodes 50 --pods 0 --family 6 --once', '50 x 0, 6, once'],
+  ['--nodes=1 --pods=20 --family=4', '1 x 20, 4'],
+  ['--nodes 51', '--nodes takes a whole number from 1 to 50, not "51"'],
+  ['--nodes 0', '--nodes takes a whole number from 1 to 50, not "0"'],
+  ['--nodes 1e1', '--nodes takes a whole number from 1 to 50, not "1e1"'],
+  ['--pods 21', '--pods takes a whole number from 0 to 20, not "21"'],
+  ['--pods=-1', '--pods takes a whole number from 0 to 20, not "-1"'],
+  ['--family v4', '--family is 4, 6 or dual, not "v4"'],
+  ['--fast', "Unknown option '--fast'"],
+  ['now', "Unexpected argument 'now'"],
+] as const)
+  test(`arguments: ${args || 'none'}`, t => t.is(said(...args.split(' ').filter(Boolean)), want))
+
+/** A lab of two nodes with a pod each, half way. */
+function halfWay(family: 'dual' | '4'): Shown {
+  const plan = planLab('abcde', {nodes: 2, podsPerNode: 1, family})
+  const pairs = pairsOf(plan.nodes.flatMap(({pods}) => pods))
+  const objects = plan.nodes.slice(0, 1).map(node => projectNode(nodeObject(node)))
+  const states = [{is: 'ready'}, {is: 'died', how: 'SIGKILL'}] as const
+  return {
+    id: 'abcde',
+    elapsed: 61_900,
+    plan,
+    pairs,
+    pings: new Map(pairs.slice(0, 2).map((pair, i) => [pingKey(pair), {...pair, ms: i === 0 ? 0.123 : undefined}])),
+    events: [{at: 1234, node: 'n1', text: 'agent ready', mood: 'good'}],
+    nodeObjects: new Map(objects.map(object => [object.name, object])),
+    kubeconfig: '/x/kubeconfig',
+    controlPlane: {name: 'embedded', url: 'http://127.0.0.1:1'},
+    nodes: plan.nodes.map((node, i) => ({
+      name: node.name,
+      plan: node,
+      agent: {state: states[i]!} as never,
+      routes: new Set(['one']),
+    })),
+    expectedRoutes: () => 1,
+  }
+}
+
+const shown = (lab: Shown, columns: number, rows = 40): string =>
+  `\n${picture(lab, columns, rows)
+    .map(line => paint(cutTo(line, columns), false))
+    .join('\n')}\n`
+
+test('a wide picture has the families side by side', t => {
+  t.is(
+    shown(halfWay('dual'), 120),
+    `
+Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends it
+kubectl --kubeconfig /x/kubeconfig get nodes
+
+NODE   ADDRESSES                   POD RANGES                      ROUTES   AGENT
+n1     192.168.100.1 fd00:100::1   10.244.1.0/24 fd00:244:1::/64   1 of 1   ready
+n2     192.168.100.2 fd00:100::2   no Node object                  1 of 1   died (SIGKILL)
+
+IPv4 PINGS, ms   n1-p1 n2-p1    IPv6 PINGS, ms      n1-p1 n2-p1
+n1-p1 10.244.1.2       ✓ 0.12   n1-p1 fd00:244:1::2       ✗
+n2-p1 10.244.2.2 ·              n2-p1 fd00:244:2::2 ·
+
+   1.2 s  n1   agent ready
+`,
+  )
+})
+
+test('a narrow picture has a line per pod instead of a matrix', t => {
+  t.is(
+    shown(halfWay('4'), 28),
+    `
+Netgraft lab abcde   1:01
+kubectl --kubeconfig /x/kube
+
+NODE   ADDRESSES       POD R
+n1     192.168.100.1   10.24
+n2     192.168.100.2   no No
+
+IPv4 PINGS
+n1-p1 10.244.1.2   1 of 1 an
+n2-p1 10.244.2.2   0 of 1 an
+
+   1.2 s  n1   agent ready
+`,
+  )
+})
+
+test('a low picture keeps its head and its events', t => {
+  t.is(
+    shown(halfWay('4'), 80, 8),
+    `
+Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends
+kubectl --kubeconfig /x/kubeconfig get nodes
+
+NODE   ADDRESSES       POD RANGES       ROUTES   AGENT
+n1     192.168.100.1   10.244.1.0/24    1 of 1   ready
+… 5 more lines in a higher window
+
+   1.2 s  n1   agent ready
+`,
+  )
+})
+
+test('few pods are pinged pair by pair, many node by node', t => {
+  const pairs = (nodes: number, podsPerNode: number) =>
+    pairsOf(planLab('abcde', {nodes, podsPerNode, family: 'dual'}).nodes.flatMap(({pods}) => pods)).length
+  t.is(pairs(3, 2), 60)
+  t.is(pairs(16, 2), 2 * 32 * 31)
+  t.is(pairs(50, 20), 2 * 50 * 49)
+})

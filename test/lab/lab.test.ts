@@ -1,0 +1,112 @@
+/** The lab as a user has it: its command line, what it shows, and that nothing of it stays. */
+import {spawnSync} from 'node:child_process'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import test, {type ExecutionContext} from 'ava'
+import {startLab} from '../../src/lab/lab.ts'
+import {writeAssets} from './support-assets.ts'
+import {LabCommand, leftOvers, until} from './support-lab.ts'
+
+const SIZE = ['--nodes', '2', '--pods', '1'] as const
+
+function folder(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'ng-labtest-'))
+  t.teardown(() => rmSync(path, {recursive: true, force: true}))
+  return path
+}
+
+const kubectl = (kubeconfig: string, ...args: string[]): string => {
+  const {stdout, stderr} = spawnSync('kubectl', ['--kubeconfig', kubeconfig, ...args], {encoding: 'utf8'})
+  return (stdout + stderr).trim()
+}
+
+test('--once: checks everything, says so in a line, and leaves nothing', async t => {
+  const lab = new LabCommand(t, [...SIZE, '--once'])
+  const id = await lab.id()
+  t.is(await lab.end(), 0, lab.errors)
+  t.regex(
+    lab.output,
+    /^2 nodes, 2 pods: 4 of 4 pings answered \(IPv4 2, IPv6 2\), 2 routes on every node; ready after \d+\.\d s; cleaned up$/m,
+  )
+  t.is(lab.errors, '')
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
+test('until Ctrl-C: the printed kubectl line works, and what it changes shows', async t => {
+  const lab = new LabCommand(t, [...SIZE, '--family', '4'])
+  const id = await lab.id()
+  const [, kubeconfig] = await lab.prints(/^kubectl --kubeconfig (\S+) get nodes$/m)
+  await lab.prints(/2 of 2 pings answered$/m)
+  t.is(kubectl(kubeconfig!, 'get', 'nodes', '-o', 'name'), 'node/n1\nnode/n2')
+  t.is(kubectl(kubeconfig!, 'get', 'pods', '-o', 'jsonpath={.items[*].status.podIP}'), '10.244.1.2 10.244.2.2')
+  kubectl(kubeconfig!, 'delete', 'node', 'n2')
+  await lab.prints(/n1 +- 10\.244\.2\.0\/24 via 192\.168\.100\.2$/m)
+  lab.child.kill('SIGINT')
+  t.is(await lab.end(), 0, lab.errors)
+  t.regex(lab.output, /cleaned up\n$/)
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
+for (const [when, pattern] of [
+  ['that runs', /pings answered$/m],
+  ['that is just starting', /API server/],
+] as const)
+  test(`a lab ${when} and is killed with SIGKILL leaves nothing`, async t => {
+    const lab = new LabCommand(t, [...SIZE, '--family', '6'])
+    const id = await lab.id()
+    await lab.prints(pattern)
+    lab.child.kill('SIGKILL')
+    t.is(await lab.end(), 'SIGKILL')
+    await until(async () => (await lab.leftOvers(id)).length === 0, 'an end of everything')
+    t.pass()
+  })
+
+test('KUBEBUILDER_ASSETS: its etcd and kube-apiserver, and nothing else is different', async t => {
+  const lab = new LabCommand(t, [...SIZE, '--once'], {KUBEBUILDER_ASSETS: writeAssets(join(folder(t), 'assets'))})
+  const id = await lab.id()
+  t.is(await lab.end(), 0, lab.errors)
+  t.regex(lab.output, /API server \(kube-apiserver\) at https:/)
+  t.regex(lab.output, /4 of 4 pings answered .* cleaned up$/m)
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
+test('a start that fails says why and leaves nothing', async t => {
+  const assets = writeAssets(join(folder(t), 'assets'))
+  writeFileSync(join(assets, 'kube-apiserver'), '#!/bin/sh\necho no such luck\nexit 3\n', {mode: 0o755})
+  const lab = new LabCommand(t, [...SIZE], {KUBEBUILDER_ASSETS: assets})
+  const id = await lab.id()
+  t.is(await lab.end(), 1)
+  t.is(lab.errors, 'lab: kube-apiserver ended (3):\nno such luck\n')
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
+test('an agent that dies fails --once, with the end of its log', async t => {
+  const bundle = join(folder(t), 'agent.mjs')
+  writeFileSync(bundle, 'console.log("cannot go on"); process.exitCode = 3')
+  const lab = await startLab({nodes: 1, podsPerNode: 1, family: '4', signal: new AbortController().signal, bundle})
+  t.teardown(() => lab.stop())
+  await t.throwsAsync(lab.ready(), {message: 'the agent of n1 died (exit 3)'})
+  t.is(await lab.nodes[0]!.agent.tail(), 'cannot go on')
+  await lab.stop()
+  t.deepEqual(await leftOvers(lab.id, lab.folder), [])
+})
+
+test('as a library: an agent is killed and started again, its routes stay, and the end comes with the signal', async t => {
+  const end = new AbortController()
+  const lab = await startLab({nodes: 2, podsPerNode: 1, family: 'dual', signal: end.signal})
+  t.teardown(() => lab.stop())
+  await lab.ready()
+  const [n1] = lab.nodes
+  await until(() => n1!.routes.size === 2, 'the routes of n1')
+  await n1!.agent.stop('SIGKILL')
+  t.deepEqual([...n1!.routes].sort(), ['10.244.2.0/24 via 192.168.100.2', 'fd00:244:2::/64 via fd00:100::2'])
+  t.true((await lab.pingAll()).every(({ms}) => ms !== undefined))
+  await n1!.agent.start()
+  await lab.ready()
+  t.is((await n1!.agent.get('/readyz')).status, 200)
+  t.is(lab.expectedRoutes('n1'), 2)
+  end.abort()
+  await lab.stop()
+  t.deepEqual(await leftOvers(lab.id, lab.folder), [])
+})
