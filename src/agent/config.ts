@@ -12,9 +12,19 @@ const MAX_SIZE = 1024 * 1024
 
 /** Throws {@link ConfigError} with everything that is wrong with the file, or else with the environment. */
 export async function loadConfig(path: string, env: Environment): Promise<Config> {
+  const config = await readConfig(path)
+  return naming(path, () => withEnvironment(config, env))
+}
+
+/** The file alone, as it is, without what the environment fills in. Throws {@link ConfigError}. */
+export async function readConfig(path: string): Promise<Config> {
   const text = await readText(path)
+  return naming(path, () => parseConfigText(text))
+}
+
+function naming<T>(path: string, read: () => T): T {
   try {
-    return withEnvironment(parseConfigText(text), env)
+    return read()
   } catch (error) {
     throw error instanceof ConfigError ? new ConfigError(error.problems, path, {cause: error.cause}) : error
   }

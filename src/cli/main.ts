@@ -1,7 +1,7 @@
 /** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong. */
 import {parseArgs} from 'node:util'
 import {cleanup} from '../agent/cleanup.ts'
-import {loadConfig} from '../agent/config.ts'
+import {readConfig} from '../agent/config.ts'
 import {runAgent} from '../agent/main.ts'
 import {parseConfig} from '../model/config.ts'
 import {ConfigError} from '../model/config-problems.ts'
@@ -26,13 +26,13 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   },
   'check-config': async args => {
     const {positionals} = options(args, {}, 1)
-    await loadConfig(positionals[0]!, process.env)
+    await readConfig(positionals[0]!)
     print(`${positionals[0]} is valid`)
     return 0
   },
   cleanup: async args => {
     const {values} = options(args, {config: {type: 'string'}}, 0)
-    const config = values.config === undefined ? parseConfig({}) : await loadConfig(values.config, process.env)
+    const config = values.config === undefined ? parseConfig({}) : await readConfig(values.config)
     const {removed, failed} = await cleanup(config.networks.map(network => network.protocol))
     for (const what of removed) print(`removed ${what}`)
     for (const why of failed) complain(why)
