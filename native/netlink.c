@@ -287,6 +287,7 @@ static void serve(struct handle *h) {
 
 static void *thread_main(void *data) {
   struct handle *h = data;
+  pthread_setname_np(pthread_self(), "netgraft-nl"); /* in ps -T and /proc/<pid>/task/<tid>/comm */
   h->buffer = malloc(READ_BYTES);
   int error = h->buffer ? open_socket(h) : ENOMEM;
   if (h->ns_fd >= 0) close(h->ns_fd);

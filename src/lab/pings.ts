@@ -21,7 +21,7 @@ export const pingKey = ({from, to, family}: Pick<Ping, 'from' | 'to' | 'family'>
 
 /** More pairs than this in one family are thinned out: one pod of each node with one pod of each other node. */
 const ALL_PAIRS_UP_TO = 1000
-const AT_ONCE = 16
+const PODS_AT_ONCE = 4
 
 export function pairsOf(pods: readonly PodPlan[]): Ping[] {
   const all = pods.length * (pods.length - 1) <= ALL_PAIRS_UP_TO
@@ -33,27 +33,31 @@ export function pairsOf(pods: readonly PodPlan[]): Ping[] {
   )
 }
 
-/** Asks each once; tells each result as it comes. Those that are left when the signal aborts are left out. */
+/** Asks each once; tells the results as they come. Those that are left when the signal aborts are left out. */
 export async function pingEach(
   run: Run,
   pings: readonly Ping[],
   signal: AbortSignal,
   tell: (result: PingResult) => void,
 ): Promise<PingResult[]> {
-  const results = await mapLimited(pings, AT_ONCE, async ping => {
-    if (signal.aborted) return
-    const ms = await pingOnce(run, ping)
-    if (signal.aborted) return
-    const result = {...ping, ms}
-    tell(result)
-    return result
+  const groups = [...Map.groupBy(pings, ({from}) => from)]
+  const results = await mapLimited(groups, PODS_AT_ONCE, async ([from, group]) => {
+    if (signal.aborted) return []
+    const answers = await pingFrom(run, from, group)
+    if (signal.aborted) return []
+    const told = group.map(ping => ({...ping, ms: answers.get(`${ping.address}`)}))
+    for (const result of told) tell(result)
+    return told
   })
-  return results.filter(result => result !== undefined)
+  return results.flat()
 }
 
-async function pingOnce(run: Run, {from, address}: Ping): Promise<number | undefined> {
-  const args = ['-n', '-c', '1', '-W', '1', `${address}`]
-  const output = await run.exec('ping', args, {netns: from.netns}).catch(() => '')
-  const ms = /time=([\d.]+) ms/.exec(output)?.[1]
-  return ms === undefined ? undefined : Number(ms)
+/** All of a pod's at the same time, in one process of ours. Milliseconds by address. */
+async function pingFrom(run: Run, from: PodPlan, pings: readonly Ping[]): Promise<Map<string, number>> {
+  const script = 'for address; do ping -n -c 1 -W 1 "$address" & done; wait'
+  const args = ['-c', script, 'sh', ...pings.map(({address}) => `${address}`)]
+  const output = await run.exec('sh', args, {netns: from.netns}).catch(() => '')
+  return new Map(
+    [...output.matchAll(/^\d+ bytes from (\S+): .*time=([\d.]+) ms$/gm)].map(match => [match[1]!, Number(match[2])]),
+  )
 }

@@ -1,10 +1,11 @@
 /** The cables: nodes to the wire's bridge, pods to their node. Everything is inside the run's namespaces. */
 import {type FileHandle, open} from 'node:fs/promises'
 import {type Family, hostLength, type Ip, type IpWithPrefix, parseCidr, parseIp} from '../model/ip.ts'
-import type {IfIndex, LinkSpec, Route} from '../model/net.ts'
+import type {IfIndex, LinkSpec, Mac, Route} from '../model/net.ts'
 import {addAddress, IFA_F} from '../netlink/address.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {addLink, decodeLink, dumpLinks, RTM_NEWLINK, setLink} from '../netlink/link.ts'
+import {addNeighbour} from '../netlink/neighbour.ts'
 import type {Request} from '../netlink/request.ts'
 import {addRoute, TABLE_MAIN} from '../netlink/route.ts'
 import {alone, type LabPlan, type NodePlan, type PodPlan} from './plan.ts'
@@ -17,6 +18,14 @@ const ANYWHERE = {4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0')}
 /** `rtm_protocol` static, as a person's own routes have. */
 const STATIC = 4
 
+/** Of a pod's cable, whose two ends are alone with each other. */
+const MAC = {port: '02:00:00:00:00:01' as Mac, pod: '02:00:00:00:00:02' as Mac}
+/**
+ * The kernel keeps at most 1,024 neighbours per family that were learnt, counted over all namespaces together, the
+ * machine's own included (net.ipv4.neigh.default.gc_thresh3). Nodes that would use them up are told theirs instead.
+ */
+const NODES_THAT_LEARN = 20
+
 /** A bridge with the relay's addresses, and a cable to each node. */
 export async function wireNodes(plan: LabPlan): Promise<void> {
   await within(plan.wire, async kernel => {
@@ -25,16 +34,28 @@ export async function wireNodes(plan: LabPlan): Promise<void> {
     for (const node of plan.nodes) {
       await quickIpv6(node.netns)
       await using target = await namespace(node.netns)
-      const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd}} as const
+      const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd, mac: macOf(plan, node)}} as const
       await make(kernel, {name: node.name, master: bridge, up: true, kind})
       await within(node.netns, async inside => {
         const eth0 = await indexOf(inside, 'eth0')
         const up = [setLink('lo', {up: true}), setLink(eth0, {up: true})]
-        await all(inside, [...up, ...node.addresses.map(address => assign(eth0, address))])
+        await all(inside, [
+          ...up,
+          ...node.addresses.map(address => assign(eth0, address)),
+          ...(plan.nodes.length > NODES_THAT_LEARN ? neighbours(plan, node, eth0) : []),
+        ])
       })
     }
   })
 }
+
+const macOf = (plan: LabPlan, node: NodePlan): Mac =>
+  `02:00:00:00:01:${plan.nodes.indexOf(node).toString(16).padStart(2, '0')}` as Mac
+
+const neighbours = (plan: LabPlan, node: NodePlan, index: IfIndex): Request[] =>
+  plan.nodes
+    .filter(other => other !== node)
+    .flatMap(other => other.addresses.map(({ip}) => addNeighbour({index, ip, mac: macOf(plan, other)})))
 
 /** As the ptp plugin does: a cable each, routed, so that a pod sees nobody else's frames. */
 export async function wirePods(node: NodePlan): Promise<void> {
@@ -46,19 +67,21 @@ export async function wirePods(node: NodePlan): Promise<void> {
 async function wirePod(kernel: Kernel, pod: PodPlan): Promise<void> {
   await quickIpv6(pod.netns)
   await using target = await namespace(pod.netns)
-  const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd}} as const
-  const port = await make(kernel, {name: pod.port, up: true, kind})
+  const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd, mac: MAC.pod}} as const
+  const port = await make(kernel, {name: pod.port, mac: MAC.port, up: true, kind})
   await within(pod.netns, async inside => {
     const eth0 = await indexOf(inside, 'eth0')
     await all(inside, [
       setLink('lo', {up: true}),
       setLink(eth0, {up: true}),
       ...pod.addresses.map(ip => assign(eth0, alone(ip))),
+      ...pod.addresses.map(({family}) => addNeighbour({index: eth0, ip: GATEWAY[family], mac: MAC.port})),
       ...pod.addresses.map(({family}) => addRoute(defaultRoute(family, eth0))),
     ])
   })
   await all(kernel, [
     ...pod.addresses.map(({family}) => assign(port, alone(GATEWAY[family]))),
+    ...pod.addresses.map(ip => addNeighbour({index: port, ip, mac: MAC.pod})),
     ...pod.addresses.map(ip => addRoute(routeTo(ip, port))),
   ])
 }

@@ -4,6 +4,8 @@ import type {KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts
 import type {Address, IfIndex, Link, NextHop, Route} from '../model/net.ts'
 
 const TABLE_MAIN = 254
+/** Bytes. RFC 8200. */
+const IPV6_MIN_MTU = 1280
 
 export class MutableKernelState implements KernelState {
   readonly links = new Map<IfIndex, Link>()
@@ -46,11 +48,12 @@ export class MutableKernelState implements KernelState {
     // The end of a veth pair that is made first is announced before it has a peer.
     const peer = this.links.get(link.parent!)
     if (peer?.parent === 0 && isPeer(link, peer)) this.links.set(peer.index, {...peer, parent: link.index})
-    if (!link.up) return known?.up === false || this.#dropRoutes(route => ofDevice(route, link.index))
-    const told = this.#markDead(link, known?.carrier === true && link.carrier)
-    // IPv6 lets the MTU that a route states follow the device's.
-    const follows = (route: Route) => route.mtu !== undefined && ofDevice(route, link.index)
-    return told && (known?.mtu === link.mtu || !this.#someRoute(6, follows))
+    if (!link.up) return this.#dropRoutes(route => ofDevice(route, link.index))
+    const exact = this.#markDead(link, known?.carrier === true && link.carrier)
+    // IPv6 lets the MTU that a route states follow the device's, and leaves a device with too small a one.
+    const touched = (route: Route) =>
+      (route.mtu !== undefined || link.mtu < IPV6_MIN_MTU) && ofDevice(route, link.index)
+    return exact && (known?.mtu === link.mtu || !this.#someRoute(6, touched))
   }
 
   #address(address: Address, gone: boolean): boolean {

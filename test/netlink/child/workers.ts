@@ -1,10 +1,11 @@
 /** Workers that end, each in its own way, with open sockets and requests in flight. Prints how it went. */
-import {readdirSync} from 'node:fs'
 import {Worker} from 'node:worker_threads'
+import {netlinkThreads, until} from './process.ts'
 
 const netns = process.argv[2]!
 const worker = new URL('worker.ts', import.meta.url)
-const threads = () => readdirSync('/proc/self/task').length
+
+let workers = 0
 
 async function run(how: string): Promise<void> {
   const child = new Worker(worker, {workerData: {netns, how}})
@@ -15,9 +16,9 @@ async function run(how: string): Promise<void> {
   await new Promise(resolve => child.once('message', resolve))
   if (how === 'terminate') await child.terminate()
   await ended
+  workers++
 }
 
-const before = threads()
 for (let i = 0; i < 3; i++) for (const how of ['terminate', 'exit', 'throw', 'closed']) await run(how)
-while (threads() > before) await new Promise(setImmediate)
-console.log(JSON.stringify({threads: threads() - before}))
+await until(() => netlinkThreads() === 0)
+console.log(JSON.stringify({workers}))
