@@ -55,7 +55,7 @@ async function present(lab: Lab, {once}: LabArguments, screen: Screen | undefine
     if (!once) print('removing the lab')
     await lab.stop()
   }
-  if (stop.aborted) print('interrupted; cleaned up')
+  if (stop.aborted) print(once ? 'interrupted; cleaned up' : 'cleaned up')
   else if (verdict) print(`${verdict.summary}; cleaned up`)
   if (stop.aborted) return once ? 130 : 0
   return verdict && verdict.failures.length > 0 ? 1 : 0

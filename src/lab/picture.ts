@@ -16,15 +16,17 @@ export type Shown = Pick<
   expectedRoutes(name: string): number | undefined
 }
 
-const EVENTS_SHOWN = 6
+/** Lines; the least where the rest needs the room. */
+const EVENTS = {least: 2, most: 6} as const
 const GAP = '   '
 
 /** At most `rows` lines, meant for `columns`. */
 export function picture(lab: Shown, columns: number, rows: number): Line[] {
   const head: Line[] = [title(lab), [{text: kubectlLine(lab), style: 'dim'}], []]
-  const events = lab.events.slice(-EVENTS_SHOWN).map(eventLine)
-  const tail: Line[] = [[], ...events]
   const body = [...nodeTable(lab), ...pingTables(lab, columns)]
+  const free = rows - head.length - body.length - 1
+  const events = lab.events.slice(-Math.max(EVENTS.least, Math.min(EVENTS.most, free))).map(eventLine)
+  const tail: Line[] = [[], ...events]
   const room = Math.max(0, rows - head.length - tail.length)
   if (body.length <= room) return [...head, ...body, ...tail]
   const hidden = body.length - room + 1

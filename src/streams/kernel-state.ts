@@ -97,7 +97,9 @@ export class MutableKernelState implements KernelState {
     let exact = true
     for (const [destination, routes] of this.routes) {
       if (!routes.some(route => ofDevice(route, index) && !(steady && !route.dead))) continue
-      exact &&= !(routes.some(route => multipath(route) && ofDevice(route, index)) && routes[0]!.destination.family === 4)
+      exact &&= !(
+        routes.some(route => multipath(route) && ofDevice(route, index)) && routes[0]!.destination.family === 4
+      )
       this.#set(
         destination,
         routes.map(route => (ofDevice(route, index) && !multipath(route) ? withDead(route, !carrier) : route)),

@@ -322,10 +322,11 @@ test('tables carry columns, and the metadata of their rows', async t => {
   const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
   const {body} = await call(server, 'GET', PAIRS, undefined, {accept})
   t.is(body.columnDefinitions.map((c: {name: string}) => c.name).join(' '), 'Name Peer Ready Hosts Age')
-  t.deepEqual(body.rows[0].cells, ['one', 'x', null, 'a,b', '0s'])
+  t.deepEqual(body.rows[0].cells.slice(0, -1), ['one', 'x', null, 'a,b'])
+  t.regex(body.rows[0].cells.at(-1), /^[0-9]s$/)
   t.is(body.rows[0].object.metadata.name, 'one')
   const old = await call(server, 'GET', PAIRS.replace('v1', 'v1alpha1'), undefined, {accept})
-  t.deepEqual(old.body.rows[0].cells, ['one', '0s'])
+  t.is(old.body.rows[0].cells[0], 'one')
 })
 
 test('without a known token only health and version are answered', async t => {
