@@ -28,6 +28,8 @@ export interface AgentSettings {
 /** Milliseconds between two looks at /readyz. */
 const LOOK = {until: 100, after: 1000} as const
 const STOP_PATIENCE = 5_000
+/** As the bundle's own first line has them. */
+const NODE_FLAGS = ['--max-semi-space-size=2']
 const METRICS_PORT = 9464
 
 export class AgentProcess {
@@ -64,7 +66,7 @@ export class AgentProcess {
     await writeFile(this.configFile, stringify(config))
     const log = await open(this.logFile, 'a')
     try {
-      const args = [this.#settings.bundle, 'agent', '--config', this.configFile]
+      const args = [...NODE_FLAGS, this.#settings.bundle, 'agent', '--config', this.configFile]
       const stdio = ['ignore', log.fd, log.fd]
       this.#child = await this.#run.spawn(process.execPath, args, {netns: this.#node.netns, stdio: stdio as never})
     } finally {

@@ -132,7 +132,7 @@ const CASES: readonly Case[] = [
     after: 'resync',
   },
   {
-    title: 'a lost carrier leaves the routes, as dead ones, and its return revives them',
+    title: 'a lost carrier leaves the routes, as dead ones',
     before: [D0, VIA_9, SIX],
     changes: ['+ link 2 d0 up'],
     after: ['link 2 d0 up', `${VIA_9} dead`, `${SIX} dead`],
