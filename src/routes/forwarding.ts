@@ -23,7 +23,9 @@ export async function enableForwarding(sysctls: Sysctls, links: Iterable<Link>):
   }
   const on = (current: string) => current !== '0'
   await set('ipv4/ip_forward', '1', on)
-  for (const link of links) await set(`ipv6/conf/${link.name}/accept_ra`, '2', value => value !== '1')
+  for (const {name, loopback} of links) {
+    if (!loopback) await set(`ipv6/conf/${name}/accept_ra`, '2', value => value !== '1')
+  }
   await set('ipv6/conf/all/forwarding', '1', on)
   return written
 }
