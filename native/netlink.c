@@ -208,9 +208,13 @@ static int write_file(const struct job *job) {
   return error;
 }
 
-/* Reads what the multicast socket has, as frames, until it is empty. False when the handle is closing or unreadable. */
+/* Reads what the multicast socket has, as frames, until it is empty. False when the handle is closing or unreadable.
+ *
+ * A loss is told when the socket is empty, not when it is heard of: the kernel reports ENOBUFS once and then drops in
+ * silence until everything that it had queued has been read (NETLINK_S_CONGESTED, net/netlink/af_netlink.c). */
 static bool drain(struct handle *h) {
   size_t used = 0;
+  bool lost = false;
   for (;;) {
     enum { FRAME_HEADER = 8, DATAGRAM_BYTES = 32 * 1024 };
     if (used + FRAME_HEADER + DATAGRAM_BYTES > READ_BYTES) {
@@ -222,15 +226,16 @@ static bool drain(struct handle *h) {
     struct msghdr message = {.msg_iov = &into, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(h->fd, &message, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return used == 0 || post_data(h, 0, h->buffer, used);
+    if (n < 0 && errno == EAGAIN) {
+      if (used && !post_data(h, 0, h->buffer, used)) return false;
+      return !lost || post(h, EVENT_LOST, 0, 0, NULL, 0);
+    }
     if (n < 0 && errno != ENOBUFS) {
       post(h, EVENT_FAILED, 0, errno, NULL, 0);
       return false;
     }
     if (n < 0 || (message.msg_flags & MSG_TRUNC)) { /* a truncated message is as good as a lost one */
-      if (used && !post_data(h, 0, h->buffer, used)) return false;
-      used = 0;
-      if (!post(h, EVENT_LOST, 0, 0, NULL, 0)) return false;
+      lost = true;
       continue;
     }
     uint32_t length = (uint32_t)n;

@@ -88,7 +88,7 @@ export class Kernel {
 
   /**
    * Makes a change and reads its echo: how the index of a link that was just made is learnt (`ip -echo`).
-   * Needs kernel 5.2 for links.
+   * Kernels before 6.2 make the link and say nothing: undefined, look it up by its name.
    */
   async echo<T>(request: Request, answer: number, decode: (body: Buffer) => T | undefined): Promise<T | undefined> {
     const sequence = this.#take(1)

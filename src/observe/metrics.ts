@@ -178,7 +178,7 @@ function handle(definition: Definition, registry: Registry): unknown {
     return {
       inc: (...args: unknown[]) => {
         const {labels, value = 1} = split(args)
-        if (Number.isFinite(value) && value > 0) metric.inc(labels, value)
+        if (Number.isFinite(value) && value >= 0) metric.inc(labels, value)
       },
     }
   }

@@ -139,7 +139,8 @@ export const hasFailed = (report: RouteReport): boolean => report.error !== unde
 
 function isRepair({op, route}: RouteChange, before: ReadonlyMap<string, Route>): boolean {
   const wanted = before.get(`${route.destination}`)
-  return op === 'delete' ? wanted === undefined : wanted !== undefined && equalRoutes(wanted, route)
+  const asBefore = wanted !== undefined && equalRoutes(wanted, route)
+  return op === 'delete' ? !asBefore : asBefore
 }
 
 function count(

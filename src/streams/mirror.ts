@@ -123,6 +123,7 @@ class Fold {
         this.#publish(at)
         next = this.#again
       } catch (error) {
+        if (this.#stop.signal.aborted) return
         this.#options.onError?.(error)
         if (!this.#state)
           this.#emit({synced: false, reason: `the kernel's state could not be read: ${(error as Error).message}`})

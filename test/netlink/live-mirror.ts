@@ -86,7 +86,11 @@ function plain(object: object): string {
 
 function difference(have: string, want: string): string {
   const [mirrored, dumped] = [new Set(have.split('\n')), new Set(want.split('\n'))]
-  const only = (some: Set<string>, others: Set<string>) => [...some].filter(line => !others.has(line)).join('\n  ')
+  const only = (some: Set<string>, others: Set<string>) =>
+    [...some]
+      .filter(line => !others.has(line))
+      .slice(0, 20)
+      .join('\n  ')
   return `only in the mirror:\n  ${only(mirrored, dumped)}\nonly in the kernel:\n  ${only(dumped, mirrored)}`
 }
 
