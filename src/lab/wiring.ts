@@ -1,13 +1,13 @@
 /** The cables: nodes to the wire's bridge, pods to their node. Everything is inside the run's namespaces. */
 import {type FileHandle, open} from 'node:fs/promises'
 import {type Family, hostLength, type Ip, type IpWithPrefix, parseCidr, parseIp} from '../model/ip.ts'
-import type {IfIndex, LinkSpec, Mac, Route} from '../model/net.ts'
+import {type IfIndex, type LinkSpec, type Mac, type Route, TABLE_MAIN} from '../model/net.ts'
 import {addAddress, IFA_F} from '../netlink/address.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {addLink, decodeLink, dumpLinks, RTM_NEWLINK, setLink} from '../netlink/link.ts'
 import {addNeighbour} from '../netlink/neighbour.ts'
 import type {Request} from '../netlink/request.ts'
-import {addRoute, TABLE_MAIN} from '../netlink/route.ts'
+import {addRoute} from '../netlink/route.ts'
 import {alone, type LabPlan, type NodePlan, type PodPlan} from './plan.ts'
 
 export const netnsPath = (name: string): string => `/run/netns/${name}`

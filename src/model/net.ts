@@ -116,6 +116,9 @@ export type RouteType =
   | 'prohibit'
   | 'throw'
 
+/** The main routing table. RT_TABLE_MAIN, linux/rtnetlink.h. */
+export const TABLE_MAIN = 254
+
 /** One way out of a route. */
 export interface NextHop {
   readonly gateway?: Ip

@@ -24,20 +24,8 @@ export interface NeighbourSpec {
   readonly state?: number
 }
 
-export interface FdbSpec {
-  readonly index: IfIndex
-  readonly mac: Mac
-  /** vxlan: the peer's underlay address. */
-  readonly remote?: Ip
-  readonly vlan?: number
-  readonly vni?: number
-  /** UDP. */
-  readonly port?: number
-  /** NUD_*. @default NUD.PERMANENT */
-  readonly state?: number
-  /** NTF_*. @default NTF.SELF */
-  readonly flags?: number
-}
+/** An entry to be made. @default state NUD.PERMANENT, flags NTF.SELF */
+export type FdbSpec = Omit<FdbEntry, 'state' | 'flags'> & Partial<Pick<FdbEntry, 'state' | 'flags'>>
 
 /** Like `ip neigh add`. */
 export const addNeighbour = (entry: NeighbourSpec): Request =>

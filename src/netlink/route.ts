@@ -1,6 +1,6 @@
 /** Routes: RTM_*ROUTE, struct rtmsg, RTA_*, struct rtnexthop. linux/rtnetlink.h. */
 import {Cidr, type Family, hostLength, Ip} from '../model/ip.ts'
-import type {IfIndex, NextHop, Route, RouteType} from '../model/net.ts'
+import {type IfIndex, type NextHop, type Route, type RouteType, TABLE_MAIN} from '../model/net.ts'
 import {AF, familyOf, scopeName, scopeNumber} from './families.ts'
 import {attributes, NLM_F, present, read, type Writer} from './message.ts'
 import type {Dump, Request} from './request.ts'
@@ -8,9 +8,6 @@ import type {Dump, Request} from './request.ts'
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
 const RTM_GETROUTE = 26
-
-/** The main routing table. */
-export const TABLE_MAIN = 254
 
 const RTA = {
   DST: 1,

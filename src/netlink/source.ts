@@ -1,10 +1,11 @@
 /** What the mirror reads: the monitor's events and dumps of links, addresses and the main table's routes. */
+import {TABLE_MAIN} from '../model/net.ts'
 import type {KernelSource} from '../streams/mirror.ts'
 import {dumpAddresses} from './address.ts'
 import type {Kernel} from './kernel.ts'
 import {dumpLinks} from './link.ts'
 import {type MonitorOptions, monitor} from './monitor.ts'
-import {dumpRoutes, TABLE_MAIN} from './route.ts'
+import {dumpRoutes} from './route.ts'
 
 export function kernelSource(
   kernel: Kernel,

@@ -1,12 +1,11 @@
 /** From the nodes to the routes that this node should have. Pure. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Route} from '../model/net.ts'
+import {type Route, TABLE_MAIN} from '../model/net.ts'
 import {type Claim, type Problem, settleClaims} from './claims.ts'
 import {type Underlay, wayTo} from './underlay.ts'
 
 /** Behind IPv6's default of 1024, so that a user's own route to the same prefix wins and both stand. */
 export const METRIC = 2048
-export const TABLE_MAIN = 254
 
 export interface DesiredRoutes {
   /** By the destination's text. */

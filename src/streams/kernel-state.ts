@@ -1,9 +1,8 @@
 /** The fold of the kernel's changes into its state: pure but for the maps that it owns. */
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
-import type {Address, IfIndex, Link, NextHop, Route} from '../model/net.ts'
+import {type Address, type IfIndex, type Link, type NextHop, type Route, TABLE_MAIN} from '../model/net.ts'
 
-const TABLE_MAIN = 254
 /** Bytes. RFC 8200. */
 const IPV6_MIN_MTU = 1280
 
