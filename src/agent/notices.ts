@@ -8,11 +8,13 @@ import type {Notice} from '../streams/reflector.ts'
 export function reflectorReporter(resource: string, log: Logger, metrics: Metrics): (notice: Notice) => void {
   let lists = 0
   /** What makes the next list necessary. */
-  let reason = 'start'
+  let reason = 'silent'
   return notice => {
     switch (notice.type) {
       case 'listed':
         if (lists++ > 0) metrics.relists.inc({resource, reason})
+        // Unless something else is told before the next one, a silence that lasted has made it necessary.
+        reason = 'silent'
         metrics.deletionsHeld.set({resource}, 0)
         return log.info('listed', {resource, items: notice.items, ms: Math.round(notice.ms), streamed: notice.streamed})
       case 'paged':

@@ -42,7 +42,7 @@ function measure(report: RouteReport, metrics: Metrics): void {
   const overlaps = report.problems.filter(({kind}) => kind === 'overlap').length
   metrics.conflicts.set({network}, report.conflicts.length + overlaps)
   for (const kind of PROBLEM_KINDS) {
-    metrics.invalidInputs.set({kind}, report.problems.filter(problem => problem.kind === kind).length)
+    metrics.invalidInputs.set({network, kind}, report.problems.filter(problem => problem.kind === kind).length)
   }
 }
 

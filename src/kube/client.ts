@@ -41,6 +41,9 @@ export interface ClientOptions {
 /** Bytes. An object in etcd takes at most 1.5 MB; as JSON it may be a few times larger. */
 const MAX_LINE = 16 * 1024 * 1024
 
+/** Failures after which the kubeconfig may have something newer to say: who we are, or where the server is. */
+const RENEWING: ReadonlySet<unknown> = new Set([401, 'EUNREACHABLE', 'ETIMEDOUT'])
+
 export class KubeClient {
   readonly #credentials: Credentials
   readonly #timeoutMs: number
@@ -103,8 +106,7 @@ export class KubeClient {
     try {
       yield* chunks
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 401 || error.code === 'EUNREACHABLE'))
-        this.#credentials.renew()
+      if (error instanceof ApiError && RENEWING.has(error.status ?? error.code)) this.#credentials.renew()
       throw error
     }
   }

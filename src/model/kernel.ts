@@ -21,6 +21,8 @@ export type KernelChange =
   | ChangeOf<'neighbour', Neighbour>
   | ChangeOf<'fdb', FdbEntry>
   | ChangeOf<'rule', Rule>
+  /** A nexthop object (`ip nexthop`): routes that use it change or go with it, of which the kernel does not tell. */
+  | ChangeOf<'nexthop', {readonly id?: number}>
 
 export type KernelEvent =
   /** The socket is open: a dump that starts now misses nothing. */

@@ -11,7 +11,11 @@ import {decodeRule, RTM_DELRULE, RTM_NEWRULE} from './rule.ts'
 import {NetlinkSocket} from './socket.ts'
 
 /** RTNLGRP_*, by what they tell of. */
-const GROUPS = {link: [1], neighbour: [3], address: [5, 9], route: [7, 11], rule: [8, 19]} as const
+const GROUPS = {link: [1], neighbour: [3], address: [5, 9], route: [7, 11], rule: [8, 19], nexthop: [32]} as const
+
+/** linux/rtnetlink.h. */
+const RTM_NEWNEXTHOP = 104
+const RTM_DELNEXTHOP = 105
 
 export type MonitorGroup = keyof typeof GROUPS
 
@@ -119,6 +123,9 @@ function decodeChange({type, body}: Message): KernelChange | undefined {
       case RTM_NEWRULE:
       case RTM_DELRULE:
         return {object: 'rule', gone: type === RTM_DELRULE, item: decodeRule(body)}
+      case RTM_NEWNEXTHOP:
+      case RTM_DELNEXTHOP:
+        return {object: 'nexthop', gone: type === RTM_DELNEXTHOP, item: {}}
       default:
         return {object: 'rule', gone: false, item: undefined}
     }

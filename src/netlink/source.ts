@@ -11,7 +11,11 @@ export function kernelSource(
   kernel: Kernel,
   options: Pick<MonitorOptions, 'netns' | 'receiveBuffer'> = {},
 ): KernelSource {
-  const {events$, flush} = monitor({groups: ['link', 'address', 'route'], ownPort: () => kernel.port, ...options})
+  const {events$, flush} = monitor({
+    groups: ['link', 'address', 'route', 'nexthop'],
+    ownPort: () => kernel.port,
+    ...options,
+  })
   return {
     events$,
     flush,

@@ -33,7 +33,7 @@ export const TABLE = {
   eventToKernel: histogram(
     'netgraft_event_to_kernel_seconds',
     'From the arrival of an event at the agent to the last kernel change that follows from it.',
-    {source: ['node', 'kernel', 'resync', 'retry']},
+    {source: ['node', 'kernel', 'start', 'retry']},
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   ),
   passDuration: histogram(
@@ -95,9 +95,11 @@ export const TABLE = {
     "Prefixes that cannot be served as wanted: two nodes claim them, or a route of somebody else's stands there.",
     {network: NETWORK},
   ),
-  invalidInputs: gauge('netgraft_invalid_inputs', 'Fields of objects that cannot be what they say and are left out.', {
-    kind: {atMost: 16},
-  }),
+  invalidInputs: gauge(
+    'netgraft_invalid_inputs',
+    'Parts of node objects that cannot be served as they are written, by what is wrong with them.',
+    {network: NETWORK, kind: {atMost: 16}},
+  ),
   buildInfo: gauge('netgraft_build_info', 'Always 1; tells the versions.', {
     version: {atMost: 1},
     node_version: {atMost: 1},

@@ -18,17 +18,23 @@ export interface Problem {
 
 /** Ranges that mean something else everywhere: a route to them would break the node. */
 const RESERVED: readonly Cidr[] = [
+  '0.0.0.0/8',
   '127.0.0.0/8',
   '169.254.0.0/16',
   '224.0.0.0/4',
+  '240.0.0.0/4',
   '::1/128',
   'fe80::/10',
   'ff00::/8',
 ].map(parseCidr)
 
+/** Bits. A shorter prefix is no node's pod range, and would take traffic that is not for pods. */
+const SHORTEST = {4: 8, 6: 16} as const
+
 /**
- * `subnets`: what the node itself is connected to. Of two nodes that claim one prefix the newer one has it (its predecessor's object has not gone yet), of two of the
- * same age the one whose name sorts first. Prefixes that merely overlap are all served, the longest match wins.
+ * `subnets`: what the node itself is connected to. Of two nodes that claim one prefix the newer one has it (its
+ * predecessor's object has not gone yet), of two of the same age the one whose name sorts first. Prefixes that merely
+ * overlap are all served, the longest match wins.
  */
 export function settleClaims(
   nodes: Iterable<NodeFacts>,
@@ -52,7 +58,7 @@ export function settleClaims(
         const names = [node.name, other.node.name].sort().join(' and ')
         problems.push({
           kind: 'overlap',
-          message: `nodes ${names} both claim pod range ${cidr}; ${winner.name} has it, being the newer object`,
+          message: `nodes ${names} both claim pod range ${cidr}; ${winner.name} has it, ${node.createdAt === other.node.createdAt ? 'its name being first' : 'being the newer object'}`,
         })
       }
     }
@@ -65,7 +71,8 @@ const outranks = (a: NodeFacts, b: NodeFacts): boolean =>
   a.createdAt !== b.createdAt ? a.createdAt > b.createdAt : a.name < b.name
 
 function refuse(cidr: Cidr, reserved: readonly Cidr[]): string | undefined {
-  if (cidr.length === 0) return 'would take all traffic'
+  if (cidr.length < SHORTEST[cidr.family])
+    return `is wider than /${SHORTEST[cidr.family]} and would take traffic that is not for pods`
   const clash = reserved.find(each => each.contains(cidr))
   return clash && `lies inside ${clash}, which is not for pods`
 }

@@ -1,6 +1,7 @@
 /** From the nodes to the routes that this node should have. Pure. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import {type Route, TABLE_MAIN} from '../model/net.ts'
+import type {Ip} from '../model/ip.ts'
+import {type NextHop, type Route, TABLE_MAIN} from '../model/net.ts'
 import {type Claim, type Problem, settleClaims} from './claims.ts'
 import {type Underlay, wayTo} from './underlay.ts'
 
@@ -58,13 +59,14 @@ function routeOf(
     kind: 'unreachable',
     message: `node ${node.name}: pod range ${cidr} has no route, since ${why}`,
   })
-  const gateway = node.addresses.find(address => address.family === cidr.family)
-  if (!gateway) return unreachable(`the node reports no IPv${cidr.family} InternalIP`)
-  if (cidr.contains(gateway)) return unreachable(`it contains the node's own address ${gateway}`)
-  if (underlay.local.has(`${gateway}`))
-    return unreachable(`${gateway} is an address of this machine: is this node's own name configured right?`)
-  const hop = wayTo(underlay, gateway)
-  if (!hop) return unreachable(`${gateway} is on no connected subnet of an interface that is up`)
+  const gateways = node.addresses.filter(address => address.family === cidr.family)
+  if (gateways.length === 0) return unreachable(`the node reports no IPv${cidr.family} InternalIP`)
+  const inner = gateways.find(gateway => cidr.contains(gateway))
+  if (inner) return unreachable(`it contains the node's own address ${inner}`)
+  const ours = gateways.find(gateway => underlay.local.has(`${gateway}`))
+  if (ours) return unreachable(`${ours} is an address of this machine: is this node's own name configured right?`)
+  const hop = firstWay(underlay, gateways)
+  if (!hop) return unreachable(`${gateways.join(', ')} is on no connected subnet of an interface that is up`)
   return {
     destination: cidr,
     type: 'unicast',
@@ -76,7 +78,16 @@ function routeOf(
   }
 }
 
-/** The name of this node: as configured, else the one whose object reports this machine's id. */
+/** Of a node's addresses the first that can be reached. */
+function firstWay(underlay: Underlay, gateways: readonly Ip[]): NextHop | undefined {
+  for (const gateway of gateways) {
+    const hop = wayTo(underlay, gateway)
+    if (hop) return hop
+  }
+  return undefined
+}
+
+/** The name of this node: as configured, else the one node whose object reports this machine's id (cloned machines share theirs). */
 export function findSelf(
   nodes: ReadonlyMap<NodeName, NodeFacts>,
   configured: NodeName | undefined,
@@ -84,6 +95,6 @@ export function findSelf(
 ): NodeName | undefined {
   if (configured !== undefined) return configured
   if (machineId === '') return undefined
-  for (const node of nodes.values()) if (node.machineId === machineId) return node.name
-  return undefined
+  const found = [...nodes.values()].filter(node => node.machineId === machineId)
+  return found.length === 1 ? found[0]!.name : undefined
 }

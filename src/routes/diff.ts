@@ -6,7 +6,7 @@ import type {RouteChange} from '../model/plans.ts'
 export interface RouteConflict {
   readonly wanted: Route
   readonly foreign: Route
-  /** Ours cannot stand beside it (same metric), or stands behind it (lower metric). */
+  /** Ours cannot stand beside it (same metric); else ours stands behind it. */
   readonly blocks: boolean
 }
 
@@ -22,6 +22,8 @@ export function diffRoutes(
   have: ReadonlyMap<string, readonly Route[]>,
   protocol: number,
 ): RouteDiff {
+  // Of an IPv6 multipath route only the kernel knows whose paths were merged into it: we make none, so one is not ours.
+  const isOurs = (route: Route) => route.protocol === protocol && route.nextHops.length < 2
   const replaces: RouteChange[] = []
   const adds: RouteChange[] = []
   const deletes: RouteChange[] = []
@@ -30,11 +32,12 @@ export function diffRoutes(
     const routes = have.get(destination) ?? []
     // What almost every prefix of almost every pass looks like.
     if (routes.length === 1 && equalRoutes(routes[0]!, wanted)) continue
-    const foreign = routes.filter(route => route.protocol !== protocol && route.metric <= wanted.metric)
-    for (const route of foreign) conflicts.push({wanted, foreign: route, blocks: route.metric === wanted.metric})
-    const blocked = foreign.some(route => route.metric === wanted.metric)
-    const ours = routes.filter(route => route.protocol === protocol)
+    const ours = routes.filter(isOurs)
     const stands = ours.find(route => equalRoutes(route, wanted))
+    const foreign = routes.filter(route => !isOurs(route) && route.metric <= wanted.metric)
+    const blocked = !stands && foreign.some(route => route.metric === wanted.metric)
+    for (const route of foreign)
+      conflicts.push({wanted, foreign: route, blocks: blocked && route.metric === wanted.metric})
     // A replace takes the place of a route of the same metric; every other one of ours is left over.
     const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric)
     if (replaced) replaces.push({op: 'replace', route: wanted})
@@ -43,7 +46,7 @@ export function diffRoutes(
   }
   for (const [destination, routes] of have) {
     if (want.has(destination)) continue
-    for (const route of routes) if (route.protocol === protocol) deletes.push({op: 'delete', route})
+    for (const route of routes) if (isOurs(route)) deletes.push({op: 'delete', route})
   }
   return {changes: [...replaces, ...adds, ...deletes], conflicts}
 }

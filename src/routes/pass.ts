@@ -38,8 +38,8 @@ export interface PassOptions {
 
 export interface RouteReport {
   readonly network: NetworkName
-  /** A pass that no new input asked for is a retry. */
-  readonly source: PassInput['source'] | 'retry'
+  /** The first pass is the start, whatever asked for it; one that no new input asked for is a retry. */
+  readonly source: PassInput['source'] | 'start' | 'retry'
   readonly since: number
   /** `performance.now()`. */
   readonly startedAt: number
@@ -69,7 +69,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
   let complete = false
   return async input => {
     const startedAt = performance.now()
-    const source = input === lastInput ? 'retry' : input.source
+    const source = input === lastInput ? 'retry' : complete ? input.source : 'start'
     lastInput = input
     const desired = plan(input)
     const {changes, conflicts} = diffRoutes(desired.routes, input.kernel.routes, network.protocol)
@@ -92,11 +92,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       problems: desired.problems,
       conflicts,
       peers: desired.peers,
-      routes: count(
-        desired.routes,
-        refused.map(({change}) => change.route),
-        conflicts,
-      ),
+      routes: count(desired.routes, refused, conflicts),
     }
   }
 }
@@ -143,14 +139,15 @@ function isRepair({op, route}: RouteChange, before: ReadonlyMap<string, Route>):
   return op === 'delete' ? !asBefore : asBefore
 }
 
+/** What stands: an addition that was refused or blocked does not, while of a refused replacement the old route does. */
 function count(
   wanted: ReadonlyMap<string, Route>,
-  refused: readonly Route[],
+  refused: RouteReport['refused'],
   conflicts: readonly RouteConflict[],
 ): Record<Family, number> {
-  const missing = new Set(
-    [...refused, ...conflicts.filter(({blocks}) => blocks).map(({wanted}) => wanted)].map(r => `${r.destination}`),
-  )
+  const missing = new Set<string>()
+  for (const {change} of refused) if (change.op === 'add') missing.add(`${change.route.destination}`)
+  for (const conflict of conflicts) if (conflict.blocks) missing.add(`${conflict.wanted.destination}`)
   const result = {4: 0, 6: 0}
   for (const [destination, route] of wanted) if (!missing.has(destination)) result[route.destination.family]++
   return result

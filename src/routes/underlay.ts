@@ -8,6 +8,10 @@ import type {IfIndex, NextHop} from '../model/net.ts'
 export interface Subnet {
   readonly cidr: Cidr
   readonly dev: IfIndex
+  /** Through the address that the node's object names. */
+  readonly own: boolean
+  /** Of the kernel's own route to it; Infinity without one. */
+  readonly metric: number
 }
 
 export interface Underlay {
@@ -35,14 +39,24 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
     for (const {ip} of addresses) local.add(`${ip}`)
     const link = state.links.get(dev)
     if (!link?.up || link.loopback || link.alias?.startsWith(OWN_ALIAS)) continue
-    for (const {ip, length, scope} of addresses) {
+    for (const {ip, length, peer, scope} of addresses) {
       if (scope !== 'global' || ownCIDRs.some(cidr => cidr.contains(ip))) continue
-      if (length < hostLength(ip.family)) subnets.push({cidr: new Cidr(ip, length), dev})
-      else if (own.has(`${ip}`)) onlink[ip.family] ??= dev
+      if (peer || length < hostLength(ip.family)) {
+        const cidr = new Cidr(peer ?? ip, length)
+        subnets.push({cidr, dev, own: own.has(`${ip}`), metric: connectedMetric(state, cidr, dev)})
+      } else if (own.has(`${ip}`)) onlink[ip.family] ??= dev
     }
   }
-  subnets.sort((a, b) => b.cidr.length - a.cidr.length || a.dev - b.dev)
+  // Several interfaces in one subnet: the one with the node's own address, then the one that the kernel prefers.
+  subnets.sort(
+    (a, b) => b.cidr.length - a.cidr.length || Number(b.own) - Number(a.own) || a.metric - b.metric || a.dev - b.dev,
+  )
   return {subnets, onlink, local}
+}
+
+function connectedMetric(state: KernelState, cidr: Cidr, dev: IfIndex): number {
+  const routes = state.routes.get(`${cidr}`) ?? []
+  return Math.min(...routes.filter(({nextHops: [hop]}) => hop?.dev === dev && !hop.gateway).map(({metric}) => metric))
 }
 
 /** Equal texts: the same underlay. */

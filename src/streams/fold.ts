@@ -17,7 +17,7 @@ export interface Adoption {
 }
 
 /** From how many items on a vanishing majority is suspicious: fewer come and go for good reasons. */
-const GUARDED_ITEMS = 10
+export const GUARDED_ITEMS = 10
 
 export class Fold<F, K extends string = string> {
   readonly #projection: Required<Projection<F, K>>

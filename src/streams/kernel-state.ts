@@ -29,6 +29,8 @@ export class MutableKernelState implements KernelState {
         return this.#address(change.item, change.gone)
       case 'route':
         return change.item.table !== TABLE_MAIN || this.#route(change.item, change.gone, change.replaces ?? false)
+      case 'nexthop':
+        return !change.gone && !change.replaces
       default:
         return true
     }

@@ -1,7 +1,7 @@
 /** The list-watch reflector: what an API server says of one resource, as an endless stream of Views. */
 import {Observable} from 'rxjs'
 import {Backoff, type BackoffOptions} from './backoff.ts'
-import {Fold, type Projection} from './fold.ts'
+import {Fold, GUARDED_ITEMS, type Projection} from './fold.ts'
 import {sleep} from './lifetime.ts'
 import {ApiError, type ListWatchTransport, type Selectors, type WatchEvent} from './list-watch.ts'
 import {Silence, untilSilent} from './silence.ts'
@@ -17,6 +17,11 @@ export interface ReflectOptions<F, K extends string = string> extends Projection
   readonly silenceMs?: number
   /** Milliseconds until a second list is asked whether most of the items are really gone. @default 5000 */
   readonly confirmMs?: number
+  /**
+   * How many items an earlier process knew, as far as that can be told: a first list with less than half of ten or more
+   * is believed only when a second one says the same. @default () => 0
+   */
+  readonly expected?: () => number
   /** The wait after a failure. @default base 500 ms, cap 30 s, full jitter */
   readonly backoff?: BackoffOptions
   /** From 0 to below 1: spreads the watches' ends. @default Math.random */
@@ -39,8 +44,11 @@ export type Notice =
   /** An object that the projection cannot read is left out. */
   | {readonly type: 'unusable'; readonly error: unknown; readonly object: unknown}
 
-/** Milliseconds. A streaming list that pauses for longer is not one: the server ignores what it was asked. */
-const INITIAL_SILENCE_MS = 10_000
+/**
+ * Milliseconds. A streaming list that pauses for longer is not one: the server ignores what it was asked. Longer than
+ * a transport waits for a server that does not answer at all.
+ */
+const INITIAL_SILENCE_MS = 20_000
 /** Milliseconds. A watch that ends sooner and brought nothing is a failure, or a broken server would be a hot loop. */
 const LIVED_MS = 5000
 /**
@@ -85,6 +93,8 @@ class Reflector<F, K extends string> {
   #revision: string | undefined
   #silences = 0
   #synced = false
+  /** A first list that was too short to be believed has been seen. */
+  #doubted = false
   #streaming = true
 
   constructor(transport: ListWatchTransport, options: ReflectOptions<F, K>, emit: (view: View<K, F>) => void) {
@@ -213,7 +223,18 @@ class Reflector<F, K extends string> {
 
   /** While items are held nothing is watched: the second list brings whatever happened until then. */
   async #adopt({items, revision, at, ms, streamed}: Snapshot<F, K>, signal: AbortSignal): Promise<void> {
-    const {confirmMs = 5000} = this.#options
+    const {confirmMs = 5000, expected = () => 0} = this.#options
+    const missing = this.#synced || this.#doubted ? 0 : suspicious(expected(), items.size)
+    if (missing > 0) {
+      this.#doubted = true
+      this.#revision = undefined
+      this.#notice({type: 'held', held: missing, items: items.size, retryMs: confirmMs})
+      this.#emit({
+        synced: false,
+        reason: `the first list of ${this.#options.what} lacks most of what was there before; it is read again`,
+      })
+      return sleep(confirmMs, signal)
+    }
     const {changed, held} = this.#fold.adopt(items)
     this.#revision = held > 0 ? undefined : revision
     this.#silences = 0
@@ -232,6 +253,10 @@ class Reflector<F, K extends string> {
 
 const bug = (error: unknown) =>
   new ApiError('EPROTOCOL', `reading from the API server failed: ${error}`, {cause: error})
+
+/** How many are missing, if that is too many: the rule of the {@link Fold}, for what an earlier process knew. */
+const suspicious = (expected: number, got: number): number =>
+  expected >= GUARDED_ITEMS && got * 2 < expected ? expected - got : 0
 
 const isGone = (error: unknown): error is ApiError => error instanceof ApiError && error.status === 410
 

@@ -86,7 +86,13 @@ const CASES: readonly Case[] = [
     title: 'an address inside its own pod range',
     node: odd({podCIDRs: ['192.0.2.0/24']}, {addresses: [{type: 'InternalIP', address: '192.0.2.9'}]}),
     kind: 'unreachable',
-    sentence: "pod range 192.0.2.0/24 contains the node's own address 192.0.2.9",
+    sentence: "pod range 192.0.2.0/24 has no route, since it contains the node's own address 192.0.2.9",
+  },
+  {
+    title: "this machine's own address",
+    node: odd({podCIDRs: ['10.64.6.0/24']}, {addresses: [{type: 'InternalIP', address: '192.168.0.1'}]}),
+    kind: 'unreachable',
+    sentence: '192.168.0.1 is an address of this machine',
   },
   ...['0.0.0.0/0', '::/0'].map(
     (cidr): Case => ({

@@ -59,12 +59,15 @@ test('what cannot be run says why', async t => {
   }
 })
 
-test('a kubeconfig that is missing or broken is one sentence and status 1', async t => {
-  const node = await startNode(t, {start: false, config: {kubernetes: {kubeconfig: '/nowhere/kubeconfig'}}})
+test('a kubeconfig that is missing is told, and used as soon as it is there', async t => {
+  const node = await startNode(t, {nodes: [SELF, B], start: false})
+  const kubeconfig = `${node.agent.config}.late`
+  writeFileSync(node.agent.config, JSON.stringify({kubernetes: {kubeconfig}}))
   node.agent.start()
-  t.is(await node.agent.ended(), 1)
-  t.true(node.agent.stderr.includes('/nowhere/kubeconfig'), node.agent.stderr)
-  t.false(node.agent.stderr.includes('    at '), node.agent.stderr)
+  await node.says('warn', `the kubeconfig ${kubeconfig} cannot be used`)
+  t.is((await node.agent.http('/readyz'))?.status, 503)
+  writeFileSync(kubeconfig, node.kubeconfig())
+  await node.has(...TO_B)
 })
 
 test('cleanup removes all that is ours, and nothing else', async t => {
@@ -108,10 +111,10 @@ test('health, readiness and metrics', async t => {
   const node = await startNode(t, {nodes: [SELF, B], start: false})
   await node.api.faults.down()
   node.agent.start()
-  await node.until(async () => (await node.agent.http('/readyz'))?.body.includes('refused'))
+  await node.until(async () => (await node.agent.http('/readyz'))?.body.includes('next try in'))
   const early = (await node.agent.http('/readyz'))!
   t.is(early.status, 503)
-  t.regex(early.body, /^nodes: the API server at http:.* refused the connection/m)
+  t.regex(early.body, /^nodes: .*http:\/\/127\.0\.0\.1:6443.*; next try in \d+ s$/m)
   t.regex(early.body, /^network default: its first pass has not ended yet$/m)
   t.is((await node.agent.http('/healthz'))!.status, 200)
   await node.api.faults.up()
@@ -162,7 +165,7 @@ test('SIGTERM and SIGINT leave the routes and end with 0, also without an API se
   t.is(await node.agent.kill('SIGINT'), 0)
   t.true(node.agent.logs.some(line => line.msg === 'stopping; the routes stay'))
   node.agent.start()
-  await node.says('refused the connection')
+  await node.says('the API server failed us')
   t.is(await node.agent.kill('SIGTERM'), 0)
   await node.has(...TO_B)
   t.is(node.agent.stderr, '')

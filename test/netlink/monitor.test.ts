@@ -57,6 +57,8 @@ function words(change: KernelChange): string {
       return `${sign} link ${change.item.name} ${change.item.up ? 'up' : 'down'}`
     case 'address':
       return `${sign} addr ${change.item.ip}/${change.item.length}`
+    case 'nexthop':
+      return `${sign} nexthop`
     case 'route':
       return `${sign} route ${formatRoute(change.item)}`
     case 'neighbour':

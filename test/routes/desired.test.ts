@@ -89,7 +89,7 @@ const CASES: Case[] = [
     nodes: ['b 0.0.0.0/0 127.1.0.0/16 169.254.7.0/24 fe80:1::/64 192.168.0.0/28 via 192.168.0.12'],
     want: '',
     problems:
-      'refused: node b: pod range 0.0.0.0/0 would take all traffic; it gets no route\n' +
+      'refused: node b: pod range 0.0.0.0/0 is wider than /8 and would take traffic that is not for pods; it gets no route\n' +
       'refused: node b: pod range 127.1.0.0/16 lies inside 127.0.0.0/8, which is not for pods; it gets no route\n' +
       'refused: node b: pod range 169.254.7.0/24 lies inside 169.254.0.0/16, which is not for pods; it gets no route\n' +
       'refused: node b: pod range fe80:1::/64 lies inside fe80::/10, which is not for pods; it gets no route\n' +
@@ -101,6 +101,25 @@ const CASES: Case[] = [
     want: '',
     problems:
       "unreachable: node b: pod range 192.168.0.0/16 has no route, since it contains the node's own address 192.168.0.12",
+  },
+  {
+    name: 'of several addresses the first that can be reached',
+    nodes: ['b 10.1.2.0/24 via 10.0.0.2 192.168.0.12'],
+    want: '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048',
+  },
+  {
+    name: "two interfaces in one subnet: the one with the node's own address",
+    nodes: ['a 10.1.1.0/24 via 192.168.0.11', 'b 10.1.2.0/24 via 192.168.0.12'],
+    links: ['2 wifi 192.168.0.50/24', '3 eth0 192.168.0.11/24'],
+    want: '10.1.2.0/24 via 192.168.0.12 dev 3 proto 107 metric 2048',
+  },
+  {
+    name: 'point-to-point addresses: the peer is what is connected',
+    nodes: ['b 10.1.2.0/24 via 192.168.0.12', 'c 10.1.3.0/24 via 192.168.0.13'],
+    links: ['2 ppp0 192.168.0.11/32>192.168.0.12', '3 ppp1 192.168.0.11/32>192.168.0.13'],
+    want:
+      '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048\n' +
+      '10.1.3.0/24 via 192.168.0.13 dev 3 proto 107 metric 2048',
   },
   {
     name: 'the name of this node is wrong: its own object looks like a peer',
@@ -157,4 +176,6 @@ test('this node is the configured one, else the one that reports the machine id'
   t.is(findSelf(facts, undefined, 'id-b'), 'b' as NodeName)
   t.is(findSelf(facts, undefined, 'id-z'), undefined)
   t.is(findSelf(facts, undefined, ''), undefined)
+  const clones = new Map([...facts].map(([name, node]) => [name, {...node, machineId: 'id-b'}]))
+  t.is(findSelf(clones, undefined, 'id-b'), undefined)
 })

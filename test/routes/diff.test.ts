@@ -59,6 +59,13 @@ const CASES: {name: string; want: string[]; have: string[]; changes: string[]; c
     changes: [],
   },
   {
+    name: "a user's route that stands beside ours at the same metric is told, and both stay",
+    want: ['10.1.2.0/24 via 192.168.0.12 dev 2'],
+    have: ['10.1.2.0/24 via 192.168.0.12 dev 2', '10.1.2.0/24 via 192.168.0.1 dev 2 proto 4 metric 2048'],
+    changes: [],
+    conflicts: ['10.1.2.0/24 via 192.168.0.1 dev 2 proto 4 metric 2048'],
+  },
+  {
     name: 'nothing is wanted: only ours goes',
     want: [],
     have: ['10.1.2.0/24 via 192.168.0.12 dev 2', '10.1.2.0/24 via 192.168.0.12 dev 2 proto 3 metric 0'],
@@ -79,6 +86,18 @@ for (const {name, want, have, changes, conflicts = []} of CASES) {
     )
   })
 }
+
+test('an IPv6 route that somebody has merged a path into is left alone, and told', t => {
+  const ours = route('fd00:2::/64 via fd00::12 dev 2')
+  const merged = {...ours, nextHops: [...ours.nextHops, ...route('fd00:2::/64 via fd00::99 dev 2').nextHops]}
+  const diff = diffRoutes(wanted([ours]), byDestination([merged]), 107)
+  t.deepEqual(diff.changes, [])
+  t.deepEqual(
+    diff.conflicts.map(({blocks}) => blocks),
+    [true],
+  )
+  t.deepEqual(diffRoutes(new Map(), byDestination([merged]), 107).changes, [])
+})
 
 const anyRoute = fc
   .record({

@@ -51,7 +51,7 @@ const summary = ({written, refused, repaired, routes, source}: RouteReport) =>
 test('the first pass writes everything, the second nothing', async t => {
   const {port, state, writes} = writer()
   const pass = passOf(port)
-  t.is(summary(await pass(input(state()))), 'add 10.1.2.0/24, add 10.1.3.0/24 | refused 0 | repaired 0 | v4 2 | node')
+  t.is(summary(await pass(input(state()))), 'add 10.1.2.0/24, add 10.1.3.0/24 | refused 0 | repaired 0 | v4 2 | start')
   t.is(summary(await pass(input(state()))), ' | refused 0 | repaired 0 | v4 2 | node')
   t.is(writes.length, 2)
 })
@@ -92,7 +92,7 @@ test('a refused change fails the pass, the others stand, and the retry writes on
   const pass = passOf(port)
   const first = await pass(input(state()))
   t.true(hasFailed(first))
-  t.is(summary(first), 'add 10.1.3.0/24 | refused 1 | repaired 0 | v4 1 | node')
+  t.is(summary(first), 'add 10.1.3.0/24 | refused 1 | repaired 0 | v4 1 | start')
   t.is(formatRoute(first.refused[0]!.change.route), '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048')
   refusing = false
   const retried = {...input(state())}
@@ -114,7 +114,7 @@ test('an outcome that is unknown rejects, and the next pass finds out from the k
   })
   await t.throwsAsync(pass(input(state())), {message: 'ENOBUFS'})
   broken = false
-  t.is(summary(await pass(input(state()))), 'add 10.1.2.0/24, add 10.1.3.0/24 | refused 0 | repaired 0 | v4 2 | node')
+  t.is(summary(await pass(input(state()))), 'add 10.1.2.0/24, add 10.1.3.0/24 | refused 0 | repaired 0 | v4 2 | start')
 })
 
 test("the underlay's change alone makes a new plan", async t => {

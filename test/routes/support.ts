@@ -24,7 +24,7 @@ export function nodes(...texts: string[]): ReadonlyMap<NodeName, NodeFacts> {
   )
 }
 
-/** "2 eth0 192.168.0.11/24 fd00::11/64 [down|lo|alias=…]": a link with its index, and its addresses. */
+/** "2 eth0 192.168.0.11/24 10.0.0.1/32>10.0.0.2 [down|lo|alias=…]": a link with its index, its addresses and their peers. */
 export function kernel(links: readonly string[], routes: readonly Route[] = []): KernelState {
   const state = {
     links: new Map<IfIndex, Link>(),
@@ -38,11 +38,14 @@ export function kernel(links: readonly string[], routes: readonly Route[] = []):
     const alias = words.find(word => word.startsWith('alias='))?.slice(6)
     const loopback = words.includes('lo')
     state.links.set(index, {index, name: name!, up, carrier: up, loopback, mtu: 1500, group: 0, ...(alias && {alias})})
-    const addresses = words.filter(word => word.includes('/')).map(parseIpWithPrefix)
-    state.addresses.set(
-      index,
-      addresses.map(({ip, length}) => ({index, ip, length, scope: 'global', flags: 0})),
-    )
+    const addresses = words
+      .filter(word => word.includes('/'))
+      .map((word): Address => {
+        const [own = '', peer] = word.split('>')
+        const {ip, length} = parseIpWithPrefix(own)
+        return {index, ip, length, scope: 'global', flags: 0, ...(peer && {peer: parseIp(peer)})}
+      })
+    state.addresses.set(index, addresses)
   }
   return state
 }

@@ -82,6 +82,10 @@ export class TestNode {
     this.agent = agent
   }
 
+  kubeconfig(): string {
+    return this.api.kubeconfig(`http://127.0.0.1:${API_PORT}`)
+  }
+
   /** Another agent with the same configuration, not started. */
   secondAgent(): Agent {
     const agent = this.agent.sibling()
@@ -292,12 +296,13 @@ function parseLine(line: string): LogLine {
   }
 }
 
-/** A Node program in a namespace; nsenter becomes it, so that signals reach it. */
+/** A Node program in a namespace, which ends with its starter. setpriv and nsenter become it, so that signals reach it. */
 function spawnInside(namespace: string, words: string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   const {PATH, HOME = '/'} = process.env
-  return spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, ...words], {
+  const inside = ['--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${namespace}`]
+  return spawn('setpriv', [...inside, process.execPath, ...words], {
     env: {PATH, HOME, ...env},
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
 
@@ -325,12 +330,13 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   await once(relay.stdout!, 'data')
 
   const kubeconfig = join(folder, 'kubeconfig')
-  writeFileSync(kubeconfig, api.kubeconfig(`http://127.0.0.1:${API_PORT}`))
   const agent = new Agent(folder, namespace.name, env)
   t.teardown(() => agent.kill())
+  const node = new TestNode(t, namespace, api, agent)
+  writeFileSync(kubeconfig, node.kubeconfig())
   writeFileSync(agent.config, JSON.stringify({kubernetes: {kubeconfig}, ...config}))
   if (start) agent.start()
-  return new TestNode(t, namespace, api, agent)
+  return node
 }
 
 export const machineId = (): string => readFileSync('/etc/machine-id', 'utf8').trim()

@@ -17,8 +17,6 @@ function join(from: Socket, to: Socket): void {
   from.on('close', () => to.destroy())
 }
 
-// Who started this has ended: so does this.
-process.stdin.on('close', () => process.exit()).resume()
 const ready = () => process.stdout.write('ready\n')
 relay({path: apiSocket!}).listen(Number(apiPort), '127.0.0.1', () => {
   relay({port: Number(metricsPort), host: '127.0.0.1'}).listen(metricsSocket, ready)
