@@ -57,7 +57,6 @@ test('what is deleted, replaced or flushed by hand is put right', async t => {
     'route replace 10.64.2.0/24 via 192.168.0.99 proto 107 metric 2048',
     'route replace blackhole 10.64.3.0/24 proto 107 metric 2048',
     '-6 route replace fd00:64:2::/64 via fd00:100::99 proto 107 metric 2048',
-    '-6 route append fd00:64:2::/64 via fd00:100::99 proto 107 metric 2048',
     'route append 10.64.2.0/24 via 192.168.0.99 proto 107 metric 2048',
     'route change 10.64.2.0/24 via 192.168.0.2 proto 107 metric 2048 mtu 1300',
     'route flush proto 107',
@@ -74,6 +73,16 @@ test('what is deleted, replaced or flushed by hand is put right', async t => {
   await node.says('warn', 'refused', 'ENETUNREACH')
   await node.ip('route add 192.168.0.0/16 dev eth0 src 192.168.0.1')
   await node.has(...TO_B, ...TO_C)
+})
+
+test('a path that the kernel merged into ours is told and left alone, until it goes', async t => {
+  const node = await startNode(t, {nodes: [SELF, B]})
+  await node.has(...TO_B)
+  await node.ip('-6 route append fd00:64:2::/64 via fd00:100::99 proto static metric 2048')
+  await node.until(async () => (await node.agent.metric('netgraft_conflicts')) === 1)
+  await node.ip('-6 route del fd00:64:2::/64 via fd00:100::99 metric 2048')
+  await node.until(async () => (await node.agent.metric('netgraft_conflicts')) === 0)
+  await node.has(...TO_B)
 })
 
 test('a route that was replaced by a stranger with our metric is the stranger’s, until it goes', async t => {

@@ -119,6 +119,20 @@ test('a list that is empty by mistake costs no route', async t => {
   t.is(await node.agent.metric('netgraft_route_changes_total', {op: 'delete'}), 0)
 })
 
+test('a first list that lacks most of what an earlier agent knew is read twice', async t => {
+  const all = peers(1, 20)
+  const node = await startNode(t, {nodes: [SELF, B, ...all.map(n => peer(n))]})
+  await node.has(...TO_B, ...all.map(n => toPeer(n)))
+  await node.agent.kill()
+  node.remove(...all.map(n => `p${n}`))
+  node.agent.start()
+  await node.says('warn', 'most objects are missing from a list')
+  t.false(await node.agent.ready())
+  await node.has(...TO_B, ...all.map(n => toPeer(n)))
+  // The second list says the same.
+  await node.has(...TO_B)
+})
+
 test('nodes that are really gone, one by one, take all routes along', async t => {
   const all = peers(1, 20)
   const node = await startNode(t, {nodes: [SELF, B, ...all.map(n => peer(n))]})

@@ -94,12 +94,12 @@ const CASES: readonly Case[] = [
     kind: 'unreachable',
     sentence: '192.168.0.1 is an address of this machine',
   },
-  ...['0.0.0.0/0', '::/0'].map(
+  ...['0.0.0.0/0', '10.0.0.0/7', '::/0', 'fc00::/15'].map(
     (cidr): Case => ({
       title: `the range ${cidr}`,
       node: odd({podCIDRs: [cidr]}, {addresses: addresses('192.168.0.66', 'fd00:100::66')}),
       kind: 'refused',
-      sentence: `node odd: pod range ${cidr} would take all traffic; it gets no route`,
+      sentence: `node odd: pod range ${cidr} is wider than`,
     }),
   ),
   ...[

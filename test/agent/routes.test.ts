@@ -94,16 +94,21 @@ test('what cannot be reached is told, once, and is routed when it can', async t 
   t.is(node.agent.logs.filter(line => line.msg === 'trouble').length, 1)
 })
 
-test('forwarding is switched on, and a router that is listened to is listened to further on', async t => {
+test('forwarding is switched on and kept on, and a router that is listened to is listened to further on', async t => {
   const node = await startNode(t, {start: false})
   const sysctl = (name: string) => node.namespace.exec('sysctl', '-n', name).trim()
   for (const setting of ['net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0', 'net.ipv6.conf.eth0.accept_ra=1'])
     node.namespace.exec('sysctl', '-qw', setting)
+  await node.ip('-6 route add default via fe80::1 dev eth0 proto ra')
   node.agent.start()
-  await node.until(() => sysctl('net.ipv6.conf.all.forwarding') === '1')
+  await node.says('forwarding switched on')
+  t.is(sysctl('net.ipv6.conf.all.forwarding'), '1')
   t.is(sysctl('net.ipv4.ip_forward'), '1')
   t.is(sysctl('net.ipv6.conf.eth0.accept_ra'), '2')
-  await node.says('forwarding switched on')
+  t.is(sysctl('net.ipv6.conf.sw0.accept_ra'), '1')
+  node.namespace.exec('sysctl', '-qw', 'net.ipv4.ip_forward=0')
+  await node.ip('link add pod0 type bridge')
+  await node.until(() => sysctl('net.ipv4.ip_forward') === '1')
 })
 
 test('an unchanged restart writes nothing to the kernel, and stopping leaves it as it is', async t => {

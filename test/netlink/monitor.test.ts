@@ -67,13 +67,18 @@ function words(change: KernelChange): string {
       return `${sign} fdb ${change.item.mac}`
     case 'rule':
       return `${sign} rule ${change.item.priority} table ${change.item.table}`
+    case 'nexthop':
+      return `${sign} nexthop`
   }
 }
 
 test('every kind of change is told, decoded', async t => {
   const at = await connected(t)
   const v0 = at.index('v0')
-  const heard = await listening(t, {netns: at.path, groups: ['link', 'address', 'route', 'neighbour', 'rule']})
+  const heard = await listening(t, {
+    netns: at.path,
+    groups: ['link', 'address', 'route', 'neighbour', 'rule', 'nexthop'],
+  })
   const cases: readonly [commands: string[], told: string[]][] = [
     [['link add name b0 type bridge'], ['+ link b0 down']],
     [['link del b0'], ['- link b0 down']],
@@ -86,6 +91,8 @@ test('every kind of change is told, decoded', async t => {
     [['route add blackhole 10.9.0.0/24'], ['+ route blackhole 10.9.0.0/24 proto 3 metric 0']],
     [['neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev v0'], ['+ neigh 10.0.0.9 02:00:00:00:00:09']],
     [['neigh add fd00::9 lladdr 02:00:00:00:00:09 dev v0'], ['+ neigh fd00::9 02:00:00:00:00:09']],
+    [['nexthop add id 7 via 10.0.0.9 dev v0'], ['+ nexthop']],
+    [['nexthop del id 7'], ['- nexthop']],
     [['rule add pref 77 to 10.8.0.0/16 lookup 100'], ['+ rule 77 table 100']],
     [['rule del pref 77'], ['- rule 77 table 100']],
   ]

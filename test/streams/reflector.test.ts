@@ -324,6 +324,17 @@ test('most items missing from a list: they stay until a second list lacks them t
   )
 })
 
+test('a first list that lacks most of what an earlier process knew is believed only the second time', async t => {
+  const server = serverWith({one: 1})
+  const {views, shows, notices} = watched(t, server, {expected: () => 20})
+  await shows({one: 1})
+  t.deepEqual(
+    notices.map(n => n.type).filter(type => type !== 'rewatch'),
+    ['held', 'listed'],
+  )
+  t.is(views.length, 3)
+})
+
 test('what the second list has again stays, and what was held and changed meanwhile is up to date', async t => {
   const server = serverWith(many(20))
   const {views, shows, noticed} = watched(t, server, {confirmMs: 50})
