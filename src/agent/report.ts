@@ -4,13 +4,16 @@ import {formatRoute} from '../netlink/route.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {RouteReport} from '../routes/pass.ts'
 
-/** Sentences per kind at most that one pass writes to the log; the rest is counted. */
-const TOLD_AT_MOST = 20
+/** Sentences that one pass, and one minute, write to the log; the rest is counted. */
+const TOLD_AT_MOST = {pass: 20, minute: 120} as const
+/** Characters. A node's fields are quoted, and may be of any length. */
+const SENTENCE_LENGTH = 400
 const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable'] as const
 
 /** Tells of one network's passes, in order. */
 export function routeReporter(log: Logger, metrics: Metrics): (report: RouteReport) => void {
   let standing = new Map<string, string>()
+  const room = budget()
   return report => {
     measure(report, metrics)
     const {network, error} = report
@@ -18,11 +21,25 @@ export function routeReporter(log: Logger, metrics: Metrics): (report: RouteRepo
     const troubles = troublesOf(report)
     const begun = [...troubles].filter(([sentence]) => !standing.has(sentence))
     const ended = [...standing].filter(([sentence]) => !troubles.has(sentence))
-    for (const [reason, kind] of begun.slice(0, TOLD_AT_MOST)) log.warn('trouble', {network, kind, reason})
-    if (begun.length > TOLD_AT_MOST) log.warn('more troubles', {network, count: begun.length - TOLD_AT_MOST})
-    for (const [reason, kind] of ended.slice(0, TOLD_AT_MOST)) log.info('trouble over', {network, kind, reason})
+    const left = room(begun.length + ended.length)
+    for (const [reason, kind] of begun.slice(0, left)) log.warn('trouble', {network, kind, reason})
+    if (begun.length > left) log.warn('more troubles', {network, count: begun.length - left})
+    for (const [reason, kind] of ended.slice(0, left)) log.info('trouble over', {network, kind, reason})
     standing = troubles
     if (report.written.length > 0) tellChanges(report, log)
+  }
+}
+
+/** How many of so many sentences may be told now. */
+function budget(): (wanted: number) => number {
+  let minute = 0
+  let told = 0
+  return wanted => {
+    const now = Math.floor(performance.now() / 60_000)
+    if (now !== minute) [minute, told] = [now, 0]
+    const left = Math.min(TOLD_AT_MOST.pass, TOLD_AT_MOST.minute - told)
+    told += Math.min(wanted, left)
+    return left
   }
 }
 
@@ -49,7 +66,7 @@ function measure(report: RouteReport, metrics: Metrics): void {
 /** Every trouble's sentence, with its kind. */
 function troublesOf({problems, conflicts, refused}: RouteReport): Map<string, string> {
   const troubles = new Map<string, string>()
-  for (const {kind, message} of problems) troubles.set(message, kind)
+  for (const {kind, message} of problems) troubles.set(message.slice(0, SENTENCE_LENGTH), kind)
   for (const {wanted, foreign, blocks} of conflicts) {
     const ours = blocks ? 'ours cannot stand beside it' : 'ours stands behind it'
     troubles.set(

@@ -39,7 +39,8 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
     print(`${removed.length} removed, ${failed.length} failed`)
     return failed.length > 0 ? 1 : 0
   },
-  version: async () => {
+  version: async args => {
+    options(args, {}, 0)
     print(VERSION)
     return 0
   },
@@ -47,7 +48,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
 
 async function main([command = '', ...args]: string[]): Promise<number> {
   try {
-    if (['--help', '-h', 'help', ''].includes(command)) {
+    if (['--help', '-h', 'help', ''].includes(command) || args.includes('--help') || args.includes('-h')) {
       process.stdout.write(USAGE)
       return command === '' ? 2 : 0
     }

@@ -145,7 +145,7 @@ const network = v.object({
   protocol: key(
     routeProtocol,
     107,
-    "The `rtm_protocol` that marks this network's routes: every route with this mark and metric 2048 is the agent's, and removed when nothing asks for it. Unique in the list; numbers of the kernel and of known routing daemons are refused.",
+    "The `rtm_protocol` that marks this network's routes: every route with this mark in the main table is the agent's, and removed when nothing asks for it. Unique in the list; numbers of the kernel and of known routing daemons are refused.",
   ),
 })
 

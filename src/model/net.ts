@@ -142,6 +142,8 @@ export interface Route {
   readonly scope: Scope
   /** None for a blackhole or unreachable; several for multipath. */
   readonly nextHops: readonly NextHop[]
+  /** `rtm_tos`, IPv4: part of the route's identity. @default 0 */
+  readonly tos?: number
   /** RTA_PREFSRC. */
   readonly source?: Ip
   /** Bytes. RTAX_MTU. */

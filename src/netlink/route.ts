@@ -91,7 +91,10 @@ export function dumpRoutes(filter: RouteFilter): Dump<Route> {
 function encodeRoute(to: Writer, route: Route): void {
   const {destination, nextHops} = route
   const [only, second] = nextHops
-  to.u8(AF[destination.family]).u8(destination.length).u8(0).u8(0)
+  to.u8(AF[destination.family])
+    .u8(destination.length)
+    .u8(0)
+    .u8(route.tos ?? 0)
   // Tables above 255 only fit the attribute; 252 (RT_TABLE_COMPAT) says to look there.
   to.u8(route.table > 255 ? 252 : route.table)
     .u8(route.protocol)
@@ -175,6 +178,7 @@ export function decodeRoute(body: Buffer): Route | undefined {
     protocol: body[5]!,
     metric,
     scope: scopeName(body[6]!),
+    tos: body[3] || undefined,
     nextHops: paths ?? single,
     source,
     mtu,
@@ -209,6 +213,7 @@ export function formatRoute(route: Route): string {
   const [only, second] = route.nextHops
   if (only && !second) words.push(hopWords(only))
   words.push(` proto ${route.protocol} metric ${route.metric}`)
+  if (route.tos) words.push(` tos ${route.tos}`)
   if (route.table !== TABLE_MAIN) words.push(` table ${route.table}`)
   if (route.source) words.push(` src ${route.source}`)
   if (route.mtu) words.push(` mtu ${route.mtu}`)

@@ -34,7 +34,8 @@ export function diffRoutes(
     if (routes.length === 1 && equalRoutes(routes[0]!, wanted)) continue
     const ours = routes.filter(isOurs)
     const stands = ours.find(route => equalRoutes(route, wanted))
-    const foreign = routes.filter(route => !isOurs(route) && route.metric <= wanted.metric)
+    // A route for one type of service alone stands beside all others.
+    const foreign = routes.filter(route => !isOurs(route) && !route.tos && route.metric <= wanted.metric)
     const blocked = !stands && foreign.some(route => route.metric === wanted.metric)
     for (const route of foreign)
       conflicts.push({wanted, foreign: route, blocks: blocked && route.metric === wanted.metric})
@@ -58,6 +59,7 @@ export function equalRoutes(a: Route, b: Route): boolean {
     a.type === b.type &&
     a.protocol === b.protocol &&
     a.table === b.table &&
+    a.tos === b.tos &&
     a.mtu === b.mtu &&
     `${a.source}` === `${b.source}` &&
     a.nextHops.length === b.nextHops.length &&

@@ -131,7 +131,7 @@ export class MutableKernelState implements KernelState {
     const destination = `${route.destination}`
     const standing = this.routes.get(destination) ?? []
     const others = standing.filter(other => !sameRoute(other, route))
-    const rivals = others.filter(other => other.metric === route.metric)
+    const rivals = others.filter(other => other.metric === route.metric && other.tos === route.tos)
     if (gone) {
       this.#set(destination, others)
       // One path of an IPv6 multipath route has gone: which are left, only the kernel knows.
@@ -169,6 +169,7 @@ const sameAddress = (a: Address, b: Address): boolean =>
 /** Whether two routes to the same destination are the same one, usable or not. */
 const sameRoute = (a: Route, b: Route): boolean =>
   a.metric === b.metric &&
+  a.tos === b.tos &&
   a.protocol === b.protocol &&
   a.type === b.type &&
   a.scope === b.scope &&

@@ -95,6 +95,16 @@ test('a route that was replaced by a stranger with our metric is the stranger’
   await node.has(...TO_B)
 })
 
+test('a path that a stranger merges into our IPv6 route is the stranger’s to take away', async t => {
+  const node = await startNode(t, {nodes: [SELF, B]})
+  await node.has(...TO_B)
+  await node.ip('-6 route append fd00:64:2::/64 via fd00:100::99 proto static metric 2048')
+  await node.says('conflict', 'fd00:64:2::/64', 'nexthop via fd00:100::99')
+  await node.ip('-6 route del fd00:64:2::/64 via fd00:100::99')
+  await node.has(...TO_B)
+  await node.says('trouble over', 'fd00:64:2::/64')
+})
+
 test('a user’s own route stands before ours, and is reported', async t => {
   const node = await startNode(t, {nodes: [SELF, B, C], start: false})
   await node.ip('route add 10.64.2.0/24 via 192.168.0.99')

@@ -91,6 +91,7 @@ export const route: fc.Arbitrary<Route> = family.chain(of =>
               fc.tuple(onlyHop(of)),
               fc.array(oneOfSeveral(of), {minLength: 2, maxLength: 40}) as fc.Arbitrary<NextHop[]>,
             ),
+        tos: of === 4 ? maybe(fc.integer({min: 1, max: 255})) : fc.constant(undefined),
         source: maybe(ip(of)),
         mtu: maybe(u32),
         dead: fc.constant(undefined),

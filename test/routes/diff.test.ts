@@ -87,6 +87,17 @@ for (const {name, want, have, changes, conflicts = []} of CASES) {
   })
 }
 
+test('a route for one type of service stands beside ours', t => {
+  const ours = route('10.1.2.0/24 via 192.168.0.12 dev 2')
+  const other = {...route('10.1.2.0/24 via 192.168.0.1 dev 2 proto 4'), tos: 0x10}
+  const diff = diffRoutes(wanted([ours]), byDestination([other]), 107)
+  t.deepEqual(
+    diff.changes.map(({op}) => op),
+    ['add'],
+  )
+  t.deepEqual(diff.conflicts, [])
+})
+
 test('an IPv6 route that somebody has merged a path into is left alone, and told', t => {
   const ours = route('fd00:2::/64 via fd00::12 dev 2')
   const merged = {...ours, nextHops: [...ours.nextHops, ...route('fd00:2::/64 via fd00::99 dev 2').nextHops]}

@@ -163,10 +163,10 @@ export class TestNode {
     /** A route of nobody's, until it has been heard of. */
     const mark = async (destination: string) => {
       await this.until(async () => {
-        await this.ip(`route replace blackhole ${destination}`)
+        await this.ip(`route add blackhole ${destination}`)
+        await this.ip(`route del blackhole ${destination}`)
         return text.includes(destination)
       })
-      await this.ip(`route del blackhole ${destination}`)
     }
     await mark('198.51.100.1')
     return async () => {
@@ -221,7 +221,7 @@ export class Agent {
 
   start(...args: string[]): void {
     const words = args.length > 0 ? args : ['agent', '--config', this.config]
-    const child = spawnInside(this.#namespace, [BUNDLE, ...words], this.#env)
+    const child = spawnInside(this.#namespace, ['--max-semi-space-size=2', BUNDLE, ...words], this.#env)
     const logs: LogLine[] = []
     this.logs = logs
     this.stderr = ''
