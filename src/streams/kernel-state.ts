@@ -10,6 +10,8 @@ export class MutableKernelState implements KernelState {
   readonly links = new Map<IfIndex, Link>()
   readonly addresses = new Map<IfIndex, readonly Address[]>()
   readonly routes = new Map<string, readonly Route[]>()
+  /** Ends of veth pairs whose other end has gone. */
+  readonly #left = new Set<IfIndex>()
 
   constructor(snapshot: KernelSnapshot) {
     for (const link of snapshot.links) this.links.set(link.index, link)
@@ -36,14 +38,25 @@ export class MutableKernelState implements KernelState {
     }
   }
 
+  /**
+   * To be asked after the changes that came together. False: the peer of a link that has gone is still there, so that
+   * one has moved, and the peer names an index in another namespace, of which the kernel does not tell. (Of a pair that
+   * is deleted both ends go at once.)
+   */
+  complete(): boolean {
+    const complete = this.#left.size === 0
+    this.#left.clear()
+    return complete
+  }
+
   #link(link: Link, gone: boolean): boolean {
     const known = this.links.get(link.index)
     if (gone) {
       this.links.delete(link.index)
       this.addresses.delete(link.index)
-      // The peer that stays behind now names an index in another namespace, of which the kernel does not tell.
-      const moved = [...this.links.values()].some(other => isPeer(other, link))
-      return this.#dropRoutes(route => ofDevice(route, link.index)) && !moved
+      this.#left.delete(link.index)
+      for (const other of this.links.values()) if (isPeer(other, link)) this.#left.add(other.index)
+      return this.#dropRoutes(route => ofDevice(route, link.index))
     }
     this.links.set(link.index, link)
     // The end of a veth pair that is made first is announced before it has a peer.

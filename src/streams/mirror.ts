@@ -103,6 +103,7 @@ class Fold {
       if (!state.apply(change)) this.resync('inexact')
       foreign ||= !change.own
     }
+    if (!state.complete()) this.resync('inexact')
     return foreign
   }
 

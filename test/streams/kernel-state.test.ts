@@ -29,6 +29,7 @@ function route(text: string): Route {
     metric: Number(after('metric') ?? 0),
     scope: 'global',
     nextHops: paths.length > 0 ? paths.map(path => hop(path.split(' '))) : single,
+    ...(words.includes('tos') && {tos: Number(after('tos'))}),
     ...(words.includes('src') && {source: parseIp(after('src')!)}),
     ...(words.includes('mtu') && {mtu: Number(after('mtu'))}),
     ...(words.includes('dead') && {dead: true}),
@@ -187,6 +188,12 @@ const CASES: readonly Case[] = [
   },
   {title: 'without replace both stand', before: [VIA_9], changes: [`+ ${VIA_8}`], after: [VIA_8, VIA_9]},
   {
+    title: 'a replace leaves a route of another type of service',
+    before: [VIA_9, `${VIA_9} tos 16`],
+    changes: [`= ${VIA_8} tos 16`],
+    after: [VIA_8 + ' tos 16', VIA_9],
+  },
+  {
     title: 'of two at one metric, which one a replace took is unknown',
     before: [VIA_9, VIA_8],
     changes: ['= route 10.1.0.0/24 dev 3'],
@@ -303,7 +310,7 @@ function command(elsewhere: string): fc.Arbitrary<string> {
     v6: boolean,
   ) => {
     const verb = pick('add', 'add', 'replace', 'replace', 'append', 'prepend', 'change', 'del')
-    const key = text`${pick('', 'metric 100', 'metric 2048')} ${pick('', 'proto 107')}`
+    const key = text`${pick('', 'metric 100', 'metric 2048')} ${pick('', 'proto 107', v6 ? '' : 'tos 16')}`
     const path = text`nexthop via ${gateway} ${pick('', '', 'weight 2')}`
     const anyPath = text`nexthop via ${gateway} dev ${dev} onlink`
     return fc.oneof(
