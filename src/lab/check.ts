@@ -13,7 +13,7 @@ export interface Verdict {
 }
 
 /** Milliseconds. */
-const PATIENCE = {ready: 30_000, readyPerNode: 1_000, pings: 20_000} as const
+const PATIENCE = {ready: 30_000, readyPerNode: 1_000, pings: 20_000, routes: 5_000} as const
 const FAILURES_TOLD = 10
 
 /** Rejects only when the lab's signal aborts. */
@@ -33,6 +33,7 @@ export async function check(lab: Lab): Promise<Verdict> {
     if (silent.length > FAILURES_TOLD)
       failures.push(`and ${silent.length - FAILURES_TOLD} more pings without an answer`)
   }
+  await routesSeen(lab)
   for (const {name, agent, routes} of lab.nodes) {
     const expected = lab.expectedRoutes(name)
     if (routes.size !== expected) failures.push(`${name} has ${routes.size} of ${expected} routes`)
@@ -40,6 +41,13 @@ export async function check(lab: Lab): Promise<Verdict> {
     if (routes.size !== expected || agent.state.is === 'died') suspects.add(name)
   }
   return {summary: summarise(lab, silent), failures: [...new Set(failures)], suspects: [...suspects]}
+}
+
+/** What the kernels tell of their routes may come later than the agents' word that they are ready. */
+async function routesSeen(lab: Lab): Promise<void> {
+  const deadline = performance.now() + PATIENCE.routes
+  const missing = () => lab.nodes.some(({name, routes}) => routes.size !== lab.expectedRoutes(name))
+  while (missing() && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
 /** Those that never were, although asked again and again. */

@@ -101,13 +101,15 @@ test('every kind of change is told, decoded', async t => {
     await heard.monitor.flush()
     heard.forget()
     await ipBatch(at, commands)
-    await heard.monitor.flush()
-    const all = heard.changes().map(words)
-    t.deepEqual(
-      told.filter(each => !all.includes(each)),
-      [],
-      `${commands}: ${all.join(', ')}`,
-    )
+    // The kernel tells of an IPv6 address from a worker of its own, after the command has ended.
+    const late = performance.now() + 5000
+    let untold: string[]
+    do {
+      await heard.monitor.flush()
+      const all = heard.changes().map(words)
+      untold = told.filter(each => !all.includes(each))
+    } while (untold.length > 0 && performance.now() < late)
+    t.deepEqual(untold, [], `${commands}`)
   }
   at.ip('-6', 'rule', 'add', 'pref', '78', 'to', 'fd08::/16', 'lookup', '100')
   await heard.monitor.flush()

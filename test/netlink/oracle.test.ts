@@ -73,7 +73,7 @@ function routeTheirs(route: Route) {
       family: AF[route.destination.family],
       dstLen: route.destination.length,
       srcLen: 0,
-      tos: 0,
+      tos: route.tos ?? 0,
       table: route.table > 255 ? 252 : route.table,
       protocol: route.protocol,
       scope: scopeNumber(route.scope),
