@@ -1,8 +1,15 @@
 /** The whole flow: what arrives, what is wanted of it, and who carries it out. */
-import {filter, map, merge, type Observable, scan} from 'rxjs'
+import {filter, first, map, merge, type Observable, ReplaySubject, scan, share, switchMap, tap} from 'rxjs'
+import type {KubeClient} from '../kube/client.ts'
+import type {Config} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {KernelView} from '../model/kernel.ts'
+import type {KernelState, KernelView} from '../model/kernel.ts'
+import type {Logger} from '../model/logger.ts'
 import type {RouteWriter} from '../model/plans.ts'
+import type {Kernel} from '../netlink/kernel.ts'
+import {routeWriter} from '../netlink/route-writer.ts'
+import {kernelSource} from '../netlink/source.ts'
+import type {Metrics} from '../observe/metrics.ts'
 import {
   brokenReport,
   hasFailed,
@@ -12,7 +19,76 @@ import {
   routePass,
 } from '../routes/pass.ts'
 import {coalesce} from '../streams/coalesce.ts'
+import {createMirror} from '../streams/mirror.ts'
+import {nodeStream} from '../streams/nodes.ts'
 import type {View} from '../streams/view.ts'
+import {forwarding} from './forwarding.ts'
+import {mirrorReporter, reflectorReporter} from './notices.ts'
+import {routeReporter} from './report.ts'
+import {health} from './serve.ts'
+import {Status} from './status.ts'
+
+export interface Edges {
+  readonly kernel: Kernel
+  readonly client: KubeClient
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Everything that runs, as one stream that never ends by itself. */
+export function flow(config: Config, identity: Identity, {kernel, client, log, metrics}: Edges): Observable<unknown> {
+  const status = new Status()
+  const mirror = createMirror(kernelSource(kernel), {
+    resyncMs: config.kernel.resyncSeconds * 1000,
+    ...mirrorReporter(log, metrics),
+  })
+  const kernel$ = mirror.view$.pipe(
+    tap(view => status.set('kernel', view.synced ? undefined : view.reason)),
+    share({connector: () => new ReplaySubject(1)}),
+  )
+  // Only then: what an earlier process left in the kernel tells how many nodes there must be.
+  const nodes$ = kernel$.pipe(
+    first(view => view.synced),
+    switchMap(({state}) =>
+      nodeStream(client.listWatch({group: '', version: 'v1', resource: 'nodes'}), {
+        notice: reflectorReporter('nodes', log, metrics),
+        expected: () => countNodes(state, config.networks),
+      }),
+    ),
+    tap(view => status.set('nodes', view.synced ? undefined : view.reason)),
+  )
+  const wakes$ = wakes({nodes$, kernel$}).pipe(share({connector: () => new ReplaySubject(1)}))
+  const ports = {writer: routeWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
+
+  const passes = config.networks.map(network => {
+    status.set(`network ${network.name}`, 'its first pass has not ended yet')
+    const report = routeReporter(log, metrics)
+    return routes(wakes$, network, identity, ports).pipe(
+      tap(result => {
+        report(result)
+        if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
+      }),
+    )
+  })
+  return merge(health(config, status, metrics, log), forwarding(kernel, kernel$, status, log), ...passes)
+}
+
+/** How many nodes the routes that carry our marks lead to, at least. */
+function countNodes({routes}: KernelState, networks: Config['networks']): number {
+  const counts = new Map<string, number>()
+  for (const {protocol, destination} of [...routes.values()].flat()) {
+    if (!networks.some(network => network.protocol === protocol)) continue
+    const key = `${protocol} ${destination.family}`
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return Math.max(0, ...counts.values())
+}
+
+/** Some refused routes are a trouble to tell; when not one route stands, pods cannot rely on the network. */
+function whyUnready({routes, refused}: RouteReport): string | undefined {
+  const [first] = refused
+  return first && routes[4] + routes[6] === 0 ? `the kernel refuses every route: ${first.refusal.message}` : undefined
+}
 
 export interface Sources {
   readonly nodes$: Observable<View<NodeName, NodeFacts>>

@@ -1,0 +1,41 @@
+/** Keeps forwarding on, and says when it cannot. */
+import {combineLatest, distinctUntilKeyChanged, exhaustMap, filter, map, type Observable, tap, timer} from 'rxjs'
+import type {KernelView} from '../model/kernel.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Kernel} from '../netlink/kernel.ts'
+import {forwardingKeeper} from '../routes/forwarding.ts'
+import type {Status} from './status.ts'
+
+/** At start, whenever links come and go, and once in a while: somebody else may have switched it off. */
+export function forwarding(
+  kernel: Kernel,
+  kernel$: Observable<KernelView>,
+  status: Status,
+  log: Logger,
+): Observable<unknown> {
+  const keep = forwardingKeeper({
+    read: name => kernel.readSysctl(name),
+    write: (name, value) => kernel.writeSysctl(name, value),
+  })
+  const links$ = kernel$.pipe(
+    filter(view => view.synced),
+    map(({state}) => ({state, names: [...state.links.values()].map(({index, name}) => `${index} ${name}`).join()})),
+    distinctUntilKeyChanged('names'),
+  )
+  let told = ''
+  return combineLatest([links$, timer(0, FORWARDING_MS)]).pipe(
+    exhaustMap(([{state}]) => keep(state)),
+    tap(({written, failed}) => {
+      if (written.length > 0) log.info('forwarding switched on', {sysctls: written.join(' ')})
+      const reason = failed.join('; ')
+      if (reason !== told && reason !== '')
+        log.error('forwarding cannot be switched on: pods of other nodes are not reached; set the sysctl by hand', {
+          reason,
+        })
+      told = reason
+      status.set('forwarding', reason === '' ? undefined : `it cannot be switched on: ${reason}`)
+    }),
+  )
+}
+
+const FORWARDING_MS = 30_000
