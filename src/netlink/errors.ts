@@ -32,16 +32,15 @@ export class NetlinkError extends NetgraftError {
   }
 }
 
-/** The text to tell a user who knows nothing of netlink sockets: why none could be opened. */
+/** A socket, or a sysctl reached through its namespace, that cannot be used; in words for whoever knows neither. */
 export class NetlinkSocketError extends NetgraftError {
   readonly errno: number
   readonly code: string
 
   /** `because`: what the errno means here, where its own text would mislead. */
-  constructor(errno: number, where: string, because?: string) {
+  constructor(errno: number, what: string, because?: string) {
     const [code, text] = NAMES.get(-errno) ?? [`E${errno}`, `errno ${errno}`]
-    const cause = because ?? (code === 'EPERM' ? 'CAP_NET_ADMIN and CAP_SYS_ADMIN are needed' : text)
-    super(`netlink socket ${where}: ${cause} (${code})`)
+    super(`${what}: ${because ?? text} (${code})`)
     this.name = 'NetlinkSocketError'
     this.errno = errno
     this.code = code

@@ -31,6 +31,7 @@ interface Job {
 const CANCELED = 125
 /** EINVAL: setns() of something else. */
 const EINVAL = 22
+const EPERM = 1
 
 export class NetlinkSocket {
   /** The kernel's name of this socket: notifications carry the port of who caused them. */
@@ -61,7 +62,7 @@ export class NetlinkSocket {
 
   /** Sends messages; `onData` gets every answer, the last of which is to the request `lastSequence`. */
   transact(bytes: Buffer, lastSequence: number, onData: (data: Buffer) => void): Promise<void> {
-    return this.#job(id => addon.transact(this.#handle, id, bytes, lastSequence), 'transaction', onData)
+    return this.#job(id => addon.transact(this.#handle, id, bytes, lastSequence), 'netlink transaction', onData)
   }
 
   /** At most 64 KB, as seen from inside the socket's namespace. */
@@ -83,7 +84,7 @@ export class NetlinkSocket {
 
   /** Resolves once everything that the kernel had queued on this socket when it was called has been through `onData`. */
   flush(): Promise<void> {
-    return this.#job(id => addon.flush(this.#handle, id), 'flush')
+    return this.#job(id => addon.flush(this.#handle, id), 'netlink flush')
   }
 
   close(): void {
@@ -141,13 +142,15 @@ export class NetlinkSocket {
     else job?.reject(errno)
   }
 
-  #broken(errno: number): void {
+  #because(errno: number): string | undefined {
+    if (errno === EPERM) return 'CAP_NET_ADMIN and CAP_SYS_ADMIN are needed'
     const stray = errno === EINVAL && this.#opened && this.#options.netns !== undefined
-    const error = new NetlinkSocketError(
-      errno,
-      this.#opened ? 'cannot be opened' : 'cannot be read',
-      stray ? 'what was given as its namespace is no network namespace, or none any more' : undefined,
-    )
+    return stray ? 'what was given as its namespace is no network namespace, or none any more' : undefined
+  }
+
+  #broken(errno: number): void {
+    const what = this.#opened ? 'netlink socket cannot be opened' : 'netlink socket cannot be read'
+    const error = new NetlinkSocketError(errno, what, this.#because(errno))
     this.close()
     if (this.#opened) this.#opened.reject(error)
     else this.#options.onError?.(error)
