@@ -21,7 +21,6 @@ export interface ListenAddress {
 }
 
 export type Config = DeepReadonly<v.InferOutput<typeof schema>>
-export type NetworkConfig = Config['networks'][number]
 
 type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip
   ? T

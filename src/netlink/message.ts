@@ -33,10 +33,6 @@ export class Writer {
   #at = 0
   #message = 0
 
-  get length(): number {
-    return this.#at
-  }
-
   /** What was written, valid until the next write. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#at)
@@ -49,11 +45,6 @@ export class Writer {
 
   end(): void {
     this.#bytes.writeUInt32LE(this.#at - this.#message, this.#message)
-  }
-
-  /** Adds flags to the message that began last. */
-  addFlags(flags: number): void {
-    this.#bytes.writeUInt16LE(this.#bytes.readUInt16LE(this.#message + 6) | flags, this.#message + 6)
   }
 
   u8(value: number): this {
