@@ -73,7 +73,8 @@ test('KUBEBUILDER_ASSETS: its etcd and kube-apiserver, and nothing else is diffe
 
 test('a start that fails says why and leaves nothing', async t => {
   const assets = writeAssets(join(folder(t), 'assets'))
-  writeFileSync(join(assets, 'kube-apiserver'), '#!/bin/sh\necho no such luck\nexit 3\n', {mode: 0o755})
+  // Not at once: the run's folder has to be seen before it is gone again.
+  writeFileSync(join(assets, 'kube-apiserver'), '#!/bin/sh\nsleep 1\necho no such luck\nexit 3\n', {mode: 0o755})
   const lab = new LabCommand(t, [...SIZE], {KUBEBUILDER_ASSETS: assets})
   const id = await lab.id()
   t.is(await lab.end(), 1)
