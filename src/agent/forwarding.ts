@@ -1,5 +1,15 @@
 /** Keeps forwarding on, and says when it cannot. */
-import {combineLatest, distinctUntilKeyChanged, exhaustMap, filter, map, type Observable, tap, timer} from 'rxjs'
+import {
+  combineLatest,
+  distinctUntilChanged,
+  exhaustMap,
+  filter,
+  map,
+  type Observable,
+  tap,
+  timer,
+  withLatestFrom,
+} from 'rxjs'
 import type {KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Kernel} from '../netlink/kernel.ts'
@@ -17,14 +27,19 @@ export function forwarding(
     read: name => kernel.readSysctl(name),
     write: (name, value) => kernel.writeSysctl(name, value),
   })
-  const links$ = kernel$.pipe(
+  const state$ = kernel$.pipe(
     filter(view => view.synced),
-    map(({state}) => ({state, names: [...state.links.values()].map(({index, name}) => `${index} ${name}`).join()})),
-    distinctUntilKeyChanged('names'),
+    map(({state}) => state),
+  )
+  const links$ = state$.pipe(
+    map(({links}) => [...links.values()].map(({index, name}) => `${index} ${name}`).join()),
+    distinctUntilChanged(),
   )
   let told = ''
   return combineLatest([links$, timer(0, FORWARDING_MS)]).pipe(
-    exhaustMap(([{state}]) => keep(state)),
+    // The newest one: a resync has put another state in the place of the one that the links were last seen in.
+    withLatestFrom(state$),
+    exhaustMap(([, state]) => keep(state)),
     tap(({written, failed}) => {
       if (written.length > 0) log.info('forwarding switched on', {sysctls: written.join(' ')})
       const reason = failed.join('; ')
