@@ -104,7 +104,7 @@ function decodeFrames(data: Buffer, ownPort: number | undefined): KernelChange[]
 type Decoded = Pick<KernelChange, 'object' | 'gone'> & {item: unknown}
 
 function decodeChange({type, body}: Message): KernelChange | undefined {
-  const decoded = ((): Decoded => {
+  const decoded = ((): Decoded | undefined => {
     switch (type) {
       case RTM_NEWROUTE:
       case RTM_DELROUTE:
@@ -127,8 +127,8 @@ function decodeChange({type, body}: Message): KernelChange | undefined {
       case RTM_DELNEXTHOP:
         return {object: 'nexthop', gone: type === RTM_DELNEXTHOP, item: {}}
       default:
-        return {object: 'rule', gone: false, item: undefined}
+        return undefined
     }
   })()
-  return decoded.item === undefined ? undefined : (decoded as KernelChange)
+  return decoded?.item === undefined ? undefined : (decoded as KernelChange)
 }
