@@ -118,6 +118,34 @@ function parseListen(text: string): ListenAddress | string {
   return 'does not name an IP address before its port; leave the address away to listen on all of them'
 }
 
+/** Bytes. RFC 791: what every IPv4 host must accept. */
+const MTU_MIN = 576
+/** How pods of other nodes can be reached. */
+const BACKENDS = ['auto', 'direct', 'vxlan'] as const
+export type BackendName = (typeof BACKENDS)[number]
+
+/** Ends the name of a network's tunnel device over IPv6. */
+export const OVER_IPV6 = '-6'
+/** IFNAMSIZ less the final zero, linux/if.h, and the ending. */
+const DEVICE_NAME_MAX = 15 - OVER_IPV6.length
+
+const deviceName = v.pipe(
+  v.string(),
+  v.check(
+    text => text.length <= DEVICE_NAME_MAX && /^[^\s/:%]+$/.test(text) && !/^(\.{1,2}|all|default|lo)$/.test(text),
+    issue =>
+      `${describeValue(issue.input)} cannot be a device's name; use at most ${DEVICE_NAME_MAX} letters, digits and hyphens`,
+  ),
+)
+
+const absolutePath = v.pipe(
+  v.string(),
+  v.check(
+    text => text.startsWith('/') && !text.includes('\0'),
+    issue => `${describeValue(issue.input)} is not an absolute path; begin it with /`,
+  ),
+)
+
 const network = v.object({
   name: key(networkName, 'default', 'The name of the pod network, in logs and metrics; unique in the list.', {
     form: `1 to ${NETWORK_NAME_MAX} lower-case letters, digits, inner hyphens`,
@@ -137,10 +165,33 @@ const network = v.object({
     ),
   }),
   backend: key(
-    choice(['direct']),
-    'direct',
-    "How pods of other nodes are reached. `direct`: a route via the node's address, which must be on a connected subnet.",
+    choice(BACKENDS),
+    'auto',
+    "How pods of other nodes are reached. `direct`: a route via the node's address, which must be on a connected subnet. `vxlan`: a tunnel to every node. `auto`: direct where the node is on a connected subnet, else through the tunnel; decided per node and family.",
   ),
+  mtu: key(
+    wholeNumber(0, 65535, n => (n > 0 && n < MTU_MIN ? `${n} is less than the ${MTU_MIN} bytes of IPv4` : undefined)),
+    0,
+    "What pods and tunnel devices may send at once. 0: the MTU of the interface with the node's address, less what the tunnel adds (50 over IPv4, 70 over IPv6), followed while it changes.",
+    {unit: 'bytes'},
+  ),
+  vxlan: section({
+    vni: key(wholeNumber(1, 2 ** 24 - 1), 1, 'The network identifier of the tunnels: the same on all nodes.'),
+    port: key(wholeNumber(1, 65535), 8472, 'The UDP port of the tunnels: the same on all nodes.'),
+    device: key(
+      deviceName,
+      'ng-vx0',
+      `The tunnel device over IPv4; the one over IPv6 has \`${OVER_IPV6}\` added. Unique in the list.`,
+      {form: `1 to ${DEVICE_NAME_MAX} characters, no space, slash or colon`},
+    ),
+  }),
+  pods: section({
+    mode: key(
+      choice(['ptp', 'bridge']),
+      'ptp',
+      "How this node's pods are attached. `ptp`: each one has a route of its own, and an unreachable route keeps packets to addresses that nobody has from going in circles. `bridge`: they share a bridge.",
+    ),
+  }),
   protocol: key(
     routeProtocol,
     107,
@@ -168,6 +219,32 @@ const distinct = (of: 'name' | 'protocol') =>
     }
   })
 
+/** The kernel refuses a second device of one name, and a second one of one identifier and port. */
+const distinctTunnels = v.rawCheck<v.InferOutput<typeof network>[]>(({dataset, addIssue}) => {
+  const first = new Map<string, number>()
+  const entries: unknown = dataset.value
+  for (const [index, entry] of (Array.isArray(entries) ? entries : []).entries()) {
+    const {backend, vxlan} = (entry ?? {}) as Partial<v.InferOutput<typeof network>>
+    if (!vxlan || (backend !== 'auto' && backend !== 'vxlan')) continue
+    for (const [name, value] of [
+      ['device', vxlan.device],
+      ['vni', `${vxlan.vni} with port ${vxlan.port}`],
+    ] as const) {
+      const known = first.get(`${name} ${value}`)
+      if (known === undefined) first.set(`${name} ${value}`, index)
+      else
+        addIssue({
+          message: `${value} is already the ${name} of networks[${known}]; give each network its own`,
+          path: [
+            {type: 'array', origin: 'value', input: entries as unknown[], key: index, value: entry},
+            {type: 'object', origin: 'value', input: entry, key: 'vxlan', value: vxlan},
+            {type: 'object', origin: 'value', input: vxlan, key: name, value: vxlan[name]},
+          ],
+        })
+    }
+  }
+})
+
 const schema = v.object({
   node: key(
     nodeName,
@@ -192,10 +269,19 @@ const schema = v.object({
       v.check(list => list.length > 0, 'is empty; leave the key away for the default network'),
       distinct('name'),
       distinct('protocol'),
+      distinctTunnels,
       v.description('The pod networks, the default one first.'),
     ),
     [{}],
   ),
+  folders: section({
+    state: key(
+      absolutePath,
+      '/var/lib/netgraft',
+      'Where the agent keeps what must outlive it: the last known nodes, so that a node which boots without its API server has its routes. Made if it is not there.',
+      {form: 'an absolute path'},
+    ),
+  }),
   kernel: section({
     resyncSeconds: key(
       wholeNumber(10, 86400),

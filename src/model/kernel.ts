@@ -1,5 +1,5 @@
 /** What the kernel tells of itself: its changes, and the mirror that they keep. */
-import type {Address, FdbEntry, IfIndex, Link, Neighbour, Route, Rule} from './net.ts'
+import type {Address, FdbEntry, IfIndex, Link, Mac, Neighbour, Route, Rule} from './net.ts'
 
 interface ChangeOf<Name extends string, Item> {
   readonly object: Name
@@ -41,6 +41,9 @@ export interface KernelSnapshot {
   readonly addresses: readonly Address[]
   /** The main table. */
   readonly routes: readonly Route[]
+  /** Of vxlan devices; none where no tunnel is asked for. */
+  readonly neighbours: readonly Neighbour[]
+  readonly fdb: readonly FdbEntry[]
 }
 
 /** What the kernel has. Live: true until the next view is emitted. */
@@ -49,6 +52,10 @@ export interface KernelState {
   readonly addresses: ReadonlyMap<IfIndex, readonly Address[]>
   /** The main table, by the destination's text. */
   readonly routes: ReadonlyMap<string, readonly Route[]>
+  /** Of each vxlan device, by the address's text. */
+  readonly neighbours: ReadonlyMap<IfIndex, ReadonlyMap<string, Neighbour>>
+  /** Of each vxlan device, by MAC: usually one remote each. */
+  readonly fdb: ReadonlyMap<IfIndex, ReadonlyMap<Mac, readonly FdbEntry[]>>
 }
 
 export type KernelView =

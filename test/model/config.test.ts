@@ -22,10 +22,14 @@ const DEFAULTS = {
       name: 'default',
       cidrs: {from: 'podCIDRs'},
       nodeAddresses: {from: 'InternalIP'},
-      backend: 'direct',
+      backend: 'auto',
+      mtu: 0,
+      vxlan: {vni: 1, port: 8472, device: 'ng-vx0'},
+      pods: {mode: 'ptp'},
       protocol: 107,
     },
   ],
+  folders: {state: '/var/lib/netgraft'},
   kernel: {resyncSeconds: 300},
   metrics: {listen: {port: 9464}},
   log: {level: 'info'},
@@ -47,7 +51,7 @@ test('what is set is kept', t => {
   const config = parseConfig({
     node: 'node-1.example',
     kubernetes: {kubeconfig: '/etc/kubeconfig'},
-    networks: [{name: 'a'}, {name: 'b', protocol: 108}],
+    networks: [{name: 'a'}, {name: 'b', protocol: 108, vxlan: {vni: 2, device: 'ng-vx1'}}],
     kernel: {resyncSeconds: 60},
     log: {level: 'debug'},
   })
@@ -77,10 +81,34 @@ const ONE_ADDRESS = 'does not name an IP address before its port; leave the addr
 const FORM = 'is not an address with a port; write it as ":9464", "127.0.0.1:9464" or "[::1]:9464"'
 
 for (const [value, want] of [
-  [{networks: [{backend: 'dierct'}]}, 'networks[0].backend: "dierct" is not one of direct; did you mean direct?'],
-  [{networks: [{backend: 'Direct'}]}, 'networks[0].backend: "Direct" is not one of direct; did you mean direct?'],
-  [{networks: [{backend: 'vxlan'}]}, 'networks[0].backend: "vxlan" is not one of direct'],
-  [{networks: [{backend: {toString: 1}}]}, 'networks[0].backend: a mapping is not one of direct'],
+  [
+    {networks: [{backend: 'dierct'}]},
+    'networks[0].backend: "dierct" is not one of auto, direct, vxlan; did you mean direct?',
+  ],
+  [
+    {networks: [{backend: 'Direct'}]},
+    'networks[0].backend: "Direct" is not one of auto, direct, vxlan; did you mean direct?',
+  ],
+  [{networks: [{backend: 'wireguard'}]}, 'networks[0].backend: "wireguard" is not one of auto, direct, vxlan'],
+  [{networks: [{backend: {toString: 1}}]}, 'networks[0].backend: a mapping is not one of auto, direct, vxlan'],
+  [{networks: [{mtu: 500}]}, 'networks[0].mtu: 500 is less than the 576 bytes of IPv4'],
+  [{networks: [{vxlan: {vni: 0}}]}, 'networks[0].vxlan.vni: must be a whole number from 1 to 16777215, not 0'],
+  [{networks: [{vxlan: {port: 65536}}]}, 'networks[0].vxlan.port: must be a whole number from 1 to 65535, not 65536'],
+  [
+    {networks: [{vxlan: {device: 'a-name-too-long'}}]},
+    `networks[0].vxlan.device: "a-name-too-long" cannot be a device's name; use at most 13 letters, digits and hyphens`,
+  ],
+  [
+    {networks: [{vxlan: {device: 'a/b'}}]},
+    `networks[0].vxlan.device: "a/b" cannot be a device's name; use at most 13 letters, digits and hyphens`,
+  ],
+  [
+    {networks: [{}, {name: 'b', protocol: 108}]},
+    `networks[1].vxlan.device: ng-vx0 is already the device of networks[0]; give each network its own
+networks[1].vxlan.vni: 1 with port 8472 is already the vni of networks[0]; give each network its own`,
+  ],
+  [{networks: [{pods: {mode: 'l2'}}]}, 'networks[0].pods.mode: "l2" is not one of ptp, bridge'],
+  [{folders: {state: 'state'}}, 'folders.state: "state" is not an absolute path; begin it with /'],
   [{log: {level: 'warning'}}, 'log.level: "warning" is not one of trace, debug, info, warn, error'],
   [{log: {level: 'wran'}}, 'log.level: "wran" is not one of trace, debug, info, warn, error; did you mean warn?'],
   [{log: {levle: 'info'}}, 'log.levle: is not a known key; did you mean level?'],
@@ -88,16 +116,16 @@ for (const [value, want] of [
   [{protocol: 107}, 'protocol: is not a known key here; did you mean networks[].protocol?'],
   [
     {store: {type: 'etcd'}},
-    'store: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log',
+    'store: is not a known key; remove it, or use one of node, kubernetes, networks, folders, kernel, metrics, log',
   ],
   [
     {'a.b\n': 1},
-    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log',
+    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, networks, folders, kernel, metrics, log',
   ],
   [
     JSON.parse('{"__proto__": {"node": "x"}, "constructor": 1}'),
-    `__proto__: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log
-constructor: is not a known key; remove it, or use one of node, kubernetes, networks, kernel, metrics, log`,
+    `__proto__: is not a known key; remove it, or use one of node, kubernetes, networks, folders, kernel, metrics, log
+constructor: is not a known key; remove it, or use one of node, kubernetes, networks, folders, kernel, metrics, log`,
   ],
   [[], '(file): must be a mapping of keys to values, not a list'],
   ['text', '(file): must be a mapping of keys to values, not "text"'],
@@ -135,7 +163,7 @@ constructor: is not a known key; remove it, or use one of node, kubernetes, netw
   ],
   [{networks: [{protocol: 256}]}, 'networks[0].protocol: must be a whole number from 5 to 255, not 256'],
   [
-    {networks: [{}, {name: 'b'}, {protocol: 108}]},
+    {networks: [{backend: 'direct'}, {name: 'b', backend: 'direct'}, {protocol: 108, backend: 'direct'}]},
     `networks[2].name: "default" is already the name of networks[0]; give each network its own
 networks[1].protocol: 107 is already the protocol of networks[0]; give each network its own`,
   ],
@@ -160,8 +188,10 @@ networks[1].protocol: 107 is already the protocol of networks[0]; give each netw
 node: must be text, not 1; put it in quotes
 networks[0].name: "A" cannot be a network's name; use at most 58 lower-case letters, digits and inner hyphens
 networks[0].protocol: 3 marks the routes of whoever set up the network at boot; choose a number that nobody on the node uses
-networks[2].backend: "x" is not one of direct
-networks[2].protocol: 108 is already the protocol of networks[1]; give each network its own`,
+networks[2].backend: "x" is not one of auto, direct, vxlan
+networks[2].protocol: 108 is already the protocol of networks[1]; give each network its own
+networks[1].vxlan.device: ng-vx0 is already the device of networks[0]; give each network its own
+networks[1].vxlan.vni: 1 with port 8472 is already the vni of networks[0]; give each network its own`,
   ],
 ] as const)
   test(`refused: ${JSON.stringify(value)}`, t => t.is(problems(value), want))
