@@ -1,8 +1,8 @@
 /** Removes everything of ours from a node: what `netgraft cleanup` does. */
+import {isOwnLink} from '../model/plans.ts'
 import {Kernel, type KernelOptions} from '../netlink/kernel.ts'
 import {deleteLink, dumpLinks} from '../netlink/link.ts'
 import {deleteRoute, dumpRoutes, formatRoute} from '../netlink/route.ts'
-import {OWN_ALIAS} from '../routes/underlay.ts'
 
 export interface CleanupResult {
   /** What was removed, as `ip` would say it. */
@@ -11,7 +11,7 @@ export interface CleanupResult {
   readonly failed: readonly string[]
 }
 
-/** Routes with the marks (`rtm_protocol`) in every table, and links with our alias. Does nothing where nothing is. */
+/** Routes with the marks (`rtm_protocol`) in every table, and links that bear ours. Does nothing where nothing is. */
 export async function cleanup(protocols: readonly number[], options: KernelOptions = {}): Promise<CleanupResult> {
   const kernel = await Kernel.open(options)
   try {
@@ -24,7 +24,7 @@ export async function cleanup(protocols: readonly number[], options: KernelOptio
       }
     }
     for (const link of await kernel.dump(dumpLinks())) {
-      if (link.alias?.startsWith(OWN_ALIAS)) doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
+      if (isOwnLink(link)) doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
     }
     const refusals = await kernel.batch(doomed.map(({request}) => request))
     return {

@@ -2,7 +2,8 @@
 import {readFile} from 'node:fs/promises'
 import {getSystemErrorMessage} from 'node:util'
 import {isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument} from 'yaml'
-import {type Config, isNodeName, parseConfig} from '../model/config.ts'
+import {type Config, parseConfig} from '../model/config.ts'
+import {isNodeName} from '../model/config-nodes.ts'
 import {ConfigError, describeValue, type Path, type Problem, WHOLE_FILE} from '../model/config-problems.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -8,6 +8,7 @@ import {createLogger} from '../observe/log.ts'
 import {createMetrics} from '../observe/metrics.ts'
 import {aborted$} from '../streams/lifetime.ts'
 import {loadConfig} from './config.ts'
+import {SavedNodes} from './saved-nodes.ts'
 import {flow} from './wire.ts'
 
 export interface AgentOptions {
@@ -27,15 +28,17 @@ export async function runAgent({configFile, env, version, signal}: AgentOptions)
   const kernel = await Kernel.open()
   const credentials = new Credentials(findCredentials(config.kubernetes.kubeconfig ?? '', env))
   const client = new KubeClient(credentials)
+  const saved = new SavedNodes({folder: config.folders.state, cluster: () => credentials.cluster(), log, metrics})
   log.info('starting', {version, node: config.node, networks: config.networks.map(network => network.name).join(' ')})
   try {
     const identity = {self: config.node, machineId: await readMachineId()}
-    await run(flow(config, identity, {kernel, client, log, metrics}), signal)
+    await run(flow(config, identity, {kernel, client, saved, log, metrics}), signal)
     log.info('stopping; the routes stay')
   } catch (error) {
     log.fatal('stopping: a stream broke', {err: error})
     throw error
   } finally {
+    await saved.close()
     kernel.close()
     credentials.close()
     log.close()

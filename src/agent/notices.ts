@@ -3,6 +3,7 @@ import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {ResyncReason} from '../streams/mirror.ts'
 import type {Notice} from '../streams/reflector.ts'
+import type {View} from '../streams/view.ts'
 
 /** For one resource's reflector. */
 export function reflectorReporter(resource: string, log: Logger, metrics: Metrics): (notice: Notice) => void {
@@ -43,6 +44,27 @@ export function reflectorReporter(resource: string, log: Logger, metrics: Metric
       case 'unusable':
         return log.warn('an object cannot be read and is left out', {resource, err: notice.error})
     }
+  }
+}
+
+/** For one resource's reflector: when the API server was heard of last. */
+export const contactReporter = (resource: string, metrics: Metrics) => () =>
+  metrics.apiLastContact.set({resource}, Date.now() / 1000)
+
+/** For one resource's views: whether what an earlier agent saved is in the place of what the API server says. */
+export function snapshotReporter<K, V>(resource: string, log: Logger, metrics: Metrics): (view: View<K, V>) => void {
+  let inUse = false
+  metrics.snapshotInUse.set({resource}, 0)
+  return view => {
+    if (!view.synced || (view.stale !== undefined) === inUse) return
+    inUse = !inUse
+    metrics.snapshotInUse.set({resource}, inUse ? 1 : 0)
+    if (!view.stale) return log.info('the API server has answered; the snapshot is no longer used', {resource})
+    log.info('the API server has not answered yet; running on the snapshot of an earlier agent', {
+      resource,
+      savedAt: new Date(view.stale.savedAt).toISOString(),
+      items: view.items.size,
+    })
   }
 }
 

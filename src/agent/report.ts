@@ -1,14 +1,16 @@
 /** What a pass did, as log lines and metrics. A trouble is told when it begins and when it ends, not at every pass. */
 import type {Logger} from '../model/logger.ts'
+import type {Change} from '../model/plans.ts'
+import {describeChange} from '../netlink/kernel-writer.ts'
 import {formatRoute} from '../netlink/route.ts'
 import type {Metrics} from '../observe/metrics.ts'
+import {PROBLEM_KINDS} from '../routes/claims.ts'
 import type {RouteReport} from '../routes/pass.ts'
 
 /** Sentences that one pass, and one minute, write to the log; the rest is counted. */
 const TOLD_AT_MOST = {pass: 20, minute: 120} as const
 /** Characters. A node's fields are quoted, and may be of any length. */
 const SENTENCE_LENGTH = 400
-const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable'] as const
 
 /** Tells of one network's passes, in order. */
 export function routeReporter(log: Logger, metrics: Metrics): (report: RouteReport) => void {
@@ -49,9 +51,14 @@ function measure(report: RouteReport, metrics: Metrics): void {
   if (report.error !== undefined) return
   metrics.passDuration.observe({domain: 'routes'}, (endedAt - startedAt) / 1000)
   if (written.length > 0) metrics.eventToKernel.observe({source: report.source}, (endedAt - report.since) / 1000)
-  for (const op of ['add', 'replace', 'delete'] as const) {
-    metrics.routeChanges.inc({network, op}, written.filter(change => change.op === op).length)
-  }
+  const ofRoutes = tally(written.filter(({object}) => object === 'route'))
+  for (const op of ['add', 'replace', 'delete'] as const) metrics.routeChanges.inc({network, op}, ofRoutes[op] ?? 0)
+  for (const object of ['link', 'address', 'neighbour', 'fdb'] as const)
+    for (const [op, count] of countBy(
+      written.filter(change => change.object === object),
+      change => change.op,
+    ))
+      metrics.tunnelChanges.inc({network, object, op}, count)
   for (const {refusal} of refused) metrics.routeErrors.inc({network, code: refusal.code})
   metrics.driftRepairs.inc({network}, report.repaired)
   for (const family of [4, 6] as const) metrics.routes.set({network, family}, report.routes[family])
@@ -79,10 +86,20 @@ function troublesOf({problems, conflicts, refused}: RouteReport): Map<string, st
 }
 
 function tellChanges({network, source, written, repaired, startedAt, endedAt}: RouteReport, log: Logger): void {
-  const count = {add: 0, replace: 0, delete: 0}
-  for (const {op} of written) count[op]++
+  const {add = 0, replace = 0, delete: gone = 0} = tally(written.filter(({object}) => object === 'route'))
+  const tunnels = written.filter(({object}) => object !== 'route')
   const ms = Math.round((endedAt - startedAt) * 10) / 10
   const [first] = written
-  const only = written.length === 1 ? {route: formatRoute(first!.route)} : {}
-  log.info('routes written', {network, source, ...count, repaired, ms, ...only})
+  const only = written.length === 1 ? {change: describeChange(first!)} : {}
+  const also = tunnels.length > 0 ? {tunnels: tunnels.length} : {}
+  log.info('routes written', {network, source, add, replace, delete: gone, ...also, repaired, ms, ...only})
+}
+
+const tally = (changes: readonly Change[]): Partial<Record<Change['op'], number>> =>
+  Object.fromEntries(countBy(changes, ({op}) => op))
+
+function countBy<T, K>(items: readonly T[], key: (item: T) => K): Map<K, number> {
+  const counts = new Map<K, number>()
+  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1)
+  return counts
 }

@@ -1,42 +1,57 @@
 /** The whole flow: what arrives, what is wanted of it, and who carries it out. */
-import {filter, first, map, merge, type Observable, ReplaySubject, scan, share, switchMap, tap} from 'rxjs'
+import {
+  defer,
+  filter,
+  first,
+  forkJoin,
+  map,
+  merge,
+  type Observable,
+  ReplaySubject,
+  scan,
+  share,
+  switchMap,
+  tap,
+} from 'rxjs'
 import type {KubeClient} from '../kube/client.ts'
 import type {Config} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {KernelState, KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
-import type {RouteWriter} from '../model/plans.ts'
+import type {KernelWriter} from '../model/plans.ts'
 import type {Kernel} from '../netlink/kernel.ts'
-import {routeWriter} from '../netlink/route-writer.ts'
+import {kernelWriter} from '../netlink/kernel-writer.ts'
 import {kernelSource} from '../netlink/source.ts'
 import type {Metrics} from '../observe/metrics.ts'
-import {
-  brokenReport,
-  hasFailed,
-  type PassInput,
-  type RouteNetwork,
-  type RouteReport,
-  routePass,
-} from '../routes/pass.ts'
+import type {RouteNetwork} from '../routes/network.ts'
+import {brokenReport, hasFailed, type PassInput, type RouteReport, routePass} from '../routes/pass.ts'
 import {coalesce} from '../streams/coalesce.ts'
+import {saveChanges, standIn} from '../streams/last-good.ts'
 import {createMirror} from '../streams/mirror.ts'
 import {nodeStream} from '../streams/nodes.ts'
 import type {View} from '../streams/view.ts'
 import {forwarding} from './forwarding.ts'
-import {mirrorReporter, reflectorReporter} from './notices.ts'
+import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
+import {publish} from './publish.ts'
 import {routeReporter} from './report.ts'
+import type {SavedNodes} from './saved-nodes.ts'
 import {health} from './serve.ts'
 import {Status} from './status.ts'
 
 export interface Edges {
   readonly kernel: Kernel
   readonly client: KubeClient
+  readonly saved: SavedNodes
   readonly log: Logger
   readonly metrics: Metrics
 }
 
 /** Everything that runs, as one stream that never ends by itself. */
-export function flow(config: Config, identity: Identity, {kernel, client, log, metrics}: Edges): Observable<unknown> {
+export function flow(
+  config: Config,
+  identity: Identity,
+  {kernel, client, saved, log, metrics}: Edges,
+): Observable<unknown> {
   const status = new Status()
   const mirror = createMirror(kernelSource(kernel), {
     resyncMs: config.kernel.resyncSeconds * 1000,
@@ -46,19 +61,23 @@ export function flow(config: Config, identity: Identity, {kernel, client, log, m
     tap(view => status.set('kernel', view.synced ? undefined : view.reason)),
     share({connector: () => new ReplaySubject(1)}),
   )
-  // Only then: what an earlier process left in the kernel tells how many nodes there must be.
-  const nodes$ = kernel$.pipe(
-    first(view => view.synced),
-    switchMap(({state}) =>
+  // Only then: what an earlier process left in the kernel and on disk tells how many nodes there must be.
+  const nodes$ = forkJoin([kernel$.pipe(first(view => view.synced)), defer(() => saved.load())]).pipe(
+    switchMap(([{state}, lastGood]) =>
       nodeStream(client.listWatch({group: '', version: 'v1', resource: 'nodes'}), {
         notice: reflectorReporter('nodes', log, metrics),
-        expected: () => countNodes(state, config.networks),
-      }),
+        heard: contactReporter('nodes', metrics),
+        expected: () => Math.max(countNodes(state, config.networks), saved.count),
+      }).pipe(
+        saveChanges(nodes => saved.save(nodes)),
+        standIn(lastGood),
+      ),
     ),
     tap(view => status.set('nodes', view.synced ? undefined : view.reason)),
+    tap(snapshotReporter('nodes', log, metrics)),
   )
   const wakes$ = wakes({nodes$, kernel$}).pipe(share({connector: () => new ReplaySubject(1)}))
-  const ports = {writer: routeWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
+  const ports = {writer: kernelWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
 
   const passes = config.networks.map(network => {
     status.set(`network ${network.name}`, 'its first pass has not ended yet')
@@ -68,6 +87,7 @@ export function flow(config: Config, identity: Identity, {kernel, client, log, m
         report(result)
         if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
       }),
+      publish(client, log, metrics),
     )
   })
   return merge(health(config, status, metrics, log), forwarding(kernel, kernel$, status, log), ...passes)
@@ -96,7 +116,7 @@ export interface Sources {
 }
 
 export interface Ports {
-  readonly writer: RouteWriter
+  readonly writer: KernelWriter
   /** Brackets every pass, so that one which never comes back is seen. Calls the result when it has come back. */
   readonly passing: (domain: string) => () => void
 }

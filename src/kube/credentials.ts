@@ -1,4 +1,5 @@
 /** Where the API server is and who we are there: @kubernetes/client-node reads it, our own agents keep its connections. */
+import {createHash} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
@@ -66,6 +67,20 @@ export class Credentials {
       throw new ApiError('ECREDENTIALS', `${from} cannot be used: ${(error as Error).message}`, {cause: error})
     } finally {
       waited.abort()
+    }
+  }
+
+  /**
+   * What tells this cluster from others without asking it: its certificate authority, or, where none is given, its URL
+   * (which says less: it may be another one tomorrow, or the same one elsewhere). Undefined while that cannot be read.
+   */
+  cluster(): string | undefined {
+    try {
+      const {caData, caFile, server} = (this.#config ??= load(this.#source)).getCurrentCluster() ?? {}
+      const ca = caData ? Buffer.from(caData, 'base64') : caFile ? readFileSync(caFile) : undefined
+      return ca ? `ca ${createHash('sha256').update(ca).digest('hex')}` : server
+    } catch {
+      return undefined
     }
   }
 

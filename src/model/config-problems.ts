@@ -112,13 +112,18 @@ function wrongType({type, input}: v.BaseIssue<unknown>): string {
     const quoted = typeof input === 'string' && /^\s*\d+\s*$/.test(input)
     return `must be a number, not ${got}${quoted ? '; remove the quotes' : ''}`
   }
+  if (type === 'boolean') {
+    const quoted = input === 'true' || input === 'false'
+    return `must be true or false, not ${got}${quoted ? '; remove the quotes' : ''}`
+  }
   if (type === 'array') return `must be a list, not ${got}; begin each entry with "- "`
   return notMapping(input)
 }
 
 const notMapping = (value: unknown): string => `must be a mapping of keys to values, not ${describeValue(value)}`
 
-function isMapping(value: object): value is Record<string, unknown> {
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }

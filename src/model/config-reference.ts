@@ -57,6 +57,7 @@ function valuesOf(schema: v.GenericSchema, node: SchemaNode): string {
   const facts: Facts = v.getMetadata(schema)
   if (node.options) return node.options.map(option => `\`${option}\``).join(', ')
   if (node.type === 'array') return 'a list'
+  if (node.type === 'boolean') return '`true`, `false`'
   const type = node.type === 'number' ? `a whole number, ${facts.from} to ${facts.to}` : (facts.form ?? 'text')
   return facts.unit === undefined ? type : `${type} (${facts.unit})`
 }

@@ -1,5 +1,6 @@
 /** The agent's configuration: its schema, from which the types and docs/config.md follow, and the check of a whole value. */
 import * as v from 'valibot'
+import {addressMap, ipv6Prefix, isNodeName, labelSelector, namespace, notNodeName} from './config-nodes.ts'
 import {describeValue, type Locate, nearest, Problems} from './config-problems.ts'
 import {type Facts, type Row, rowsOf} from './config-reference.ts'
 import type {NodeName} from './facts.ts'
@@ -22,7 +23,7 @@ export interface ListenAddress {
 
 export type Config = DeepReadonly<v.InferOutput<typeof schema>>
 
-type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip
+type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip | ReadonlyMap<string, readonly Ip[]>
   ? T
   : T extends readonly (infer Item)[]
     ? readonly DeepReadonly<Item>[]
@@ -70,15 +71,11 @@ const networkName = v.pipe(
   v.transform(text => text as NetworkName),
 )
 
-/** A Kubernetes object name (RFC 1123 subdomain). */
-export const isNodeName = (text: string): text is NodeName =>
-  text.length <= 253 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(text)
-
 const nodeName = v.pipe(
   v.string(),
   v.check(
     text => text === '' || isNodeName(text),
-    issue => `${describeValue(issue.input)} cannot be a node's name; write it as "kubectl get nodes" shows it`,
+    issue => notNodeName(issue.input),
   ),
   v.transform(text => (text === '' ? undefined : (text as NodeName))),
 )
@@ -161,7 +158,33 @@ const network = v.object({
     from: key(
       choice(['InternalIP']),
       'InternalIP',
-      'Which of the addresses in `status.addresses` of the Node object its pods are reached through.',
+      'Which of the addresses in `status.addresses` of the Node object its pods are reached through. Where they lack a family, the keys below are asked for it in their order.',
+    ),
+    map: key(
+      addressMap,
+      {},
+      'Addresses of nodes by name. Of each family that the Node object does not report an address of.',
+      {form: "a mapping of a node's name to an address or a list of addresses"},
+    ),
+    ipv6Prefix: key(
+      ipv6Prefix,
+      '',
+      "An IPv6 prefix that every node has an address of, with the node's IPv4 address as the last 32 bits: `1000:1::/96` and 192.168.1.2 make 1000:1::c0a8:102. Empty: none.",
+      {form: 'an IPv6 prefix of 96 bits'},
+    ),
+    hostPods: section({
+      namespace: key(namespace, '', 'The namespace of these pods. Empty: all.', {form: "a namespace's name"}),
+      selector: key(
+        labelSelector,
+        '',
+        "Pods with `hostNetwork: true`, one on each node, whose IPv6 address in `status.podIPs` is the node's. Empty: none. Needs `list` and `watch` of pods.",
+        {form: 'a label selector, as for `kubectl get -l`'},
+      ),
+    }),
+    linkLocal: key(
+      v.boolean(),
+      true,
+      'Whether a node is, as a last resort, reached by the IPv6 link-local address that follows from the MAC of its IPv4 address (EUI-64). Right only for nodes on the same link that form theirs so (`addr_gen_mode` 0).',
     ),
   }),
   backend: key(

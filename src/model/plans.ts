@@ -74,6 +74,7 @@ export interface KernelWriter {
 export const OWN_GROUP = 0x6e67
 export const OWN_ALIAS = 'netgraft:'
 
+/** An alias of somebody else's makes it theirs; none at all is what a process that was killed half-way leaves. */
 export const isOwnLink = ({alias, group}: Link): boolean => alias?.startsWith(OWN_ALIAS) ?? group === OWN_GROUP
 
 /** A tunnel's device by its family, as far as it stands. */

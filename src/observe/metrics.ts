@@ -50,13 +50,23 @@ export const TABLE = {
     network: NETWORK,
     op: ['add', 'replace', 'delete'],
   }),
-  routeErrors: counter('netgraft_route_errors_total', 'Routes that the kernel refused, by its error.', {
+  tunnelChanges: counter(
+    'netgraft_tunnel_changes_total',
+    'Tunnel devices and their addresses, neighbours and forwarding entries written to the kernel.',
+    {
+      network: NETWORK,
+      object: ['link', 'address', 'neighbour', 'fdb'],
+      op: ['add', 'replace', 'set', 'delete'],
+    },
+  ),
+  mtu: gauge('netgraft_mtu_bytes', "What a pod's packet may have.", {network: NETWORK, family: [4, 6]}),
+  routeErrors: counter('netgraft_route_errors_total', 'Changes that the kernel refused, by its error.', {
     network: NETWORK,
     code: CODE,
   }),
   driftRepairs: counter(
     'netgraft_drift_repairs_total',
-    'Routes put right after somebody else had changed or removed them.',
+    'Routes, tunnels and their entries put right after somebody else had changed or removed them.',
     {network: NETWORK},
   ),
   relists: counter('netgraft_relists_total', 'Whole lists read from the API server, by what made them necessary.', {
@@ -76,6 +86,25 @@ export const TABLE = {
     'Objects missing from a list that shrank suspiciously; kept until a second list confirms it.',
     {resource: RESOURCE},
   ),
+  apiLastContact: gauge(
+    'netgraft_api_last_contact_timestamp_seconds',
+    'When the API server was heard of last: a whole list, an event, or a bookmark (one a minute). Seconds since the epoch.',
+    {resource: RESOURCE},
+  ),
+  snapshotInUse: gauge(
+    'netgraft_snapshot_in_use',
+    'Whether what an earlier agent saved is in the place of what the API server has not told since the start: 1 or 0.',
+    {resource: RESOURCE},
+  ),
+  snapshotSavedAt: gauge(
+    'netgraft_snapshot_saved_timestamp_seconds',
+    'When the snapshot on disk was written; it is written after changes only. Seconds since the epoch.',
+    {resource: RESOURCE},
+  ),
+  snapshotErrors: counter('netgraft_snapshot_errors_total', 'Snapshots that could not be used or written.', {
+    resource: RESOURCE,
+    op: ['read', 'write'],
+  }),
   netlinkEnobufs: counter(
     'netgraft_netlink_enobufs_total',
     'Times that the kernel announced changes faster than they were read; each one is followed by a resync.',

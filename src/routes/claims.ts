@@ -8,10 +8,15 @@ export interface Claim {
   readonly node: NodeFacts
 }
 
+/**
+ * malformed: cannot be parsed. overlap: two claims meet. refused: no pod range can be that. unreachable: no way to the
+ * node. device: this node's own tunnel device, or its MTU, cannot be what it should.
+ */
+export const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable', 'device'] as const
+
 /** Something in the cluster's objects that cannot be served as it is written. */
 export interface Problem {
-  /** malformed: cannot be parsed. overlap: two claims meet. refused: no pod range can be that. unreachable: no way to the node. */
-  readonly kind: 'malformed' | 'overlap' | 'refused' | 'unreachable'
+  readonly kind: (typeof PROBLEM_KINDS)[number]
   /** One sentence that names the node and the field, and says what to do. */
   readonly message: string
 }

@@ -1,91 +1,152 @@
-/** From the nodes to the routes that this node should have. Pure. */
+/** From the nodes to what this node's kernel should have. Pure. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Ip} from '../model/ip.ts'
-import {type NextHop, type Route, TABLE_MAIN} from '../model/net.ts'
+import {type Cidr, hostLength, type Ip} from '../model/ip.ts'
+import {
+  type Address,
+  type FdbEntry,
+  type IfIndex,
+  type Mac,
+  type Neighbour,
+  type Route,
+  TABLE_MAIN,
+} from '../model/net.ts'
+import {auto} from './backends/auto.ts'
+import {type Backend, METRIC, type Peer, type Reach, type Site} from './backends/backend.ts'
+import {direct} from './backends/direct.ts'
+import {vxlan} from './backends/vxlan.ts'
 import {type Claim, type Problem, settleClaims} from './claims.ts'
-import {type Underlay, wayTo} from './underlay.ts'
+import type {RouteNetwork} from './network.ts'
 
-/** Behind IPv6's default of 1024, so that a user's own route to the same prefix wins and both stand. */
-export const METRIC = 2048
+const BACKENDS: Readonly<Record<RouteNetwork['backend'], Backend>> = {auto, direct, vxlan}
 
-export interface DesiredRoutes {
+export interface Desired {
   /** By the destination's text. */
   readonly routes: ReadonlyMap<string, Route>
+  /** Of each tunnel device: all that it should have, and nothing else. */
+  readonly tunnels: ReadonlyMap<IfIndex, TunnelEntries>
   /** Other nodes that have a pod range. */
   readonly peers: number
   readonly problems: readonly Problem[]
 }
 
-/**
- * Backend `direct`: every other node's pod range via that node's address of the same family. `self` undefined: this
- * node has no object yet; then nothing is known to be its own.
- */
-export function desiredRoutes(
-  nodes: ReadonlyMap<NodeName, NodeFacts>,
-  self: NodeName | undefined,
-  underlay: Underlay,
-  protocol: number,
-): DesiredRoutes {
-  const own = self === undefined ? undefined : nodes.get(self)
-  const {claims, problems} = settleClaims(
-    nodes.values(),
-    underlay.subnets.map(subnet => subnet.cidr),
-  )
-  const routes = new Map<string, Route>()
-  const peers = new Set<NodeName>()
-  for (const claim of claims.values()) {
-    if (claim.node === own) continue
-    peers.add(claim.node.name)
-    const route = routeOf(claim, own, underlay, protocol)
-    if ('destination' in route) routes.set(`${route.destination}`, route)
-    else problems.push(route)
-  }
-  return {routes, peers: peers.size, problems}
+export interface TunnelEntries {
+  readonly addresses: readonly Address[]
+  /** By the address's text. */
+  readonly neighbours: ReadonlyMap<string, Neighbour>
+  readonly fdb: ReadonlyMap<Mac, FdbEntry>
 }
 
-function routeOf(
-  {cidr, node}: Claim,
-  own: NodeFacts | undefined,
-  underlay: Underlay,
-  protocol: number,
-): Route | Problem {
+export interface Cluster {
+  readonly nodes: ReadonlyMap<NodeName, NodeFacts>
+  /** This node; undefined: it has no object yet, and nothing is known to be its own. */
+  readonly own: NodeFacts | undefined
+  /** The addresses under which a node is reached, in the order of preference. */
+  readonly addressesOf: (node: NodeFacts) => readonly Ip[]
+}
+
+export function desiredState({nodes, own, addressesOf}: Cluster, site: Site): Desired {
+  const {claims, problems} = settleClaims(
+    nodes.values(),
+    site.underlay.subnets.map(subnet => subnet.cidr),
+  )
+  const result = new Collector(site)
+  const peers = new Set<NodeName>()
+  for (const claim of claims.values()) {
+    if (claim.node === own) {
+      result.addOwn(claim.cidr)
+      continue
+    }
+    peers.add(claim.node.name)
+    const reach = reachOf({...claim, addresses: addressesOf(claim.node)}, own, site)
+    const problem = 'route' in reach ? result.add(claim, reach) : reach
+    if (problem) problems.push(problem)
+  }
+  return {routes: result.routes, tunnels: result.tunnels, peers: peers.size, problems}
+}
+
+function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Problem {
+  const {cidr, node, addresses} = peer
   const inside = own?.podCIDRs.find(each => each.contains(cidr))
   if (inside)
     return {
       kind: 'overlap',
       message: `node ${node.name}: pod range ${cidr} lies inside this node's own ${inside}; it gets no route here`,
     }
-  const unreachable = (why: string): Problem => ({
-    kind: 'unreachable',
-    message: `node ${node.name}: pod range ${cidr} has no route, since ${why}`,
-  })
-  const gateways = node.addresses.filter(address => address.family === cidr.family)
-  if (gateways.length === 0) return unreachable(`the node reports no IPv${cidr.family} InternalIP`)
-  const inner = gateways.find(gateway => cidr.contains(gateway))
-  if (inner) return unreachable(`it contains the node's own address ${inner}`)
-  const ours = gateways.find(gateway => underlay.local.has(`${gateway}`))
-  if (ours) return unreachable(`${ours} is an address of this machine: is this node's own name configured right?`)
-  const hop = firstWay(underlay, gateways)
-  if (!hop) return unreachable(`${gateways.join(', ')} is on no connected subnet of an interface that is up`)
-  return {
-    destination: cidr,
-    type: 'unicast',
-    table: TABLE_MAIN,
-    protocol,
-    metric: METRIC,
-    scope: 'global',
-    nextHops: [hop],
+  const inner = addresses.find(address => cidr.contains(address))
+  if (inner) return unreachable(peer, `it contains the node's own address ${inner}`)
+  const ours = addresses.find(address => site.underlay.local.has(`${address}`))
+  if (ours) return unreachable(peer, `${ours} is an address of this machine: is this node's own name configured right?`)
+  const reach = BACKENDS[site.network.backend](peer, site)
+  return typeof reach === 'string' ? unreachable(peer, reach) : reach
+}
+
+const unreachable = ({node, cidr}: Claim, why: string): Problem => ({
+  kind: 'unreachable',
+  message: `node ${node.name}: pod range ${cidr} has no route, since ${why}`,
+})
+
+class Collector {
+  readonly routes = new Map<string, Route>()
+  readonly tunnels = new Map<
+    IfIndex,
+    {addresses: Address[]; neighbours: Map<string, Neighbour>; fdb: Map<Mac, FdbEntry>}
+  >()
+  readonly #site: Site
+
+  constructor(site: Site) {
+    this.#site = site
+    for (const index of Object.values(site.devices))
+      this.tunnels.set(index, {addresses: [], neighbours: new Map(), fdb: new Map()})
+  }
+
+  /**
+   * In routed mode, an unreachable route for where no pod's own route is: else such packets would take the default route,
+   * and whoever routes the range to this node would send them back. And the address from which this node itself speaks
+   * through its tunnels: the first of the range, which no pod has.
+   */
+  addOwn(cidr: Cidr): void {
+    const {network} = this.#site
+    if (network.pods.mode === 'ptp') this.routes.set(`${cidr}`, refusal(cidr, network))
+    const {address: ip, family} = cidr
+    for (const [index, {addresses}] of this.tunnels)
+      if (!addresses.some(other => other.ip.family === family))
+        addresses.push({
+          index,
+          ip,
+          length: hostLength(family),
+          scope: 'global',
+          flags: family === 6 ? NODAD | NOPREFIXROUTE : 0,
+        })
+  }
+
+  /** A problem: the entries contradict those of another node. */
+  add(claim: Claim, {route, neighbour, fdb}: Reach): Problem | undefined {
+    if (fdb && neighbour) {
+      const tunnel = this.tunnels.get(fdb.index)!
+      const other = tunnel.fdb.get(fdb.mac)
+      if (other && `${other.remote}` !== `${fdb.remote}`)
+        return unreachable(claim, `the MAC of its tunnel, ${fdb.mac}, is also that of the node at ${other.remote}`)
+      tunnel.fdb.set(fdb.mac, other ?? fdb)
+      tunnel.neighbours.set(`${neighbour.ip}`, neighbour)
+    }
+    this.routes.set(`${route.destination}`, route)
+    return undefined
   }
 }
 
-/** Of a node's addresses the first that can be reached. */
-function firstWay(underlay: Underlay, gateways: readonly Ip[]): NextHop | undefined {
-  for (const gateway of gateways) {
-    const hop = wayTo(underlay, gateway)
-    if (hop) return hop
-  }
-  return undefined
-}
+/** IFA_F_*, linux/if_addr.h: usable at once, since nobody else can have it; and without a route to itself. */
+const NODAD = 0x02
+const NOPREFIXROUTE = 0x200
+
+const refusal = (destination: Cidr, {protocol}: RouteNetwork): Route => ({
+  destination,
+  type: 'unreachable',
+  table: TABLE_MAIN,
+  protocol,
+  metric: METRIC,
+  scope: 'global',
+  nextHops: [],
+})
 
 /** The name of this node: as configured, else the one node whose object reports this machine's id (cloned machines share theirs). */
 export function findSelf(

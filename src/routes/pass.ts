@@ -1,23 +1,25 @@
-/** One pass over one network's routes: compare what is wanted with what the kernel has, write the difference, report. */
-import type {NetworkName, RouteProtocol} from '../model/config.ts'
+/** One pass over one network: compare what is wanted with what the kernel has, write the difference, report. */
+import type {NetworkName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Family} from '../model/ip.ts'
+import type {Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
-import type {Route} from '../model/net.ts'
-import type {Refusal, RouteChange, RouteWriter} from '../model/plans.ts'
+import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
+import {formatVtep, type Vtep} from '../model/vtep.ts'
+import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
-import {type DesiredRoutes, desiredRoutes, findSelf} from './desired.ts'
-import {diffRoutes, equalRoutes, type RouteConflict} from './diff.ts'
-import {formatUnderlay, readUnderlay} from './underlay.ts'
-
-export interface RouteNetwork {
-  readonly name: NetworkName
-  readonly protocol: RouteProtocol
-}
+import {type Cluster, type Desired, desiredState, findSelf} from './desired.ts'
+import {additions, diffState, type RouteConflict} from './diff.ts'
+import {effectiveMtu} from './mtu.ts'
+import type {RouteNetwork} from './network.ts'
+import {type Before, isRepair} from './repair.ts'
+import {diffTunnels, indexesOf, standingTunnels, type TunnelSpec, vtepOf, wantedTunnels} from './tunnels.ts'
+import {formatUnderlay, readUnderlay, type Underlay} from './underlay.ts'
 
 /** The cluster's nodes at one moment: another object, as soon as one of them has changed. */
 export interface NodesView {
   readonly items: ReadonlyMap<NodeName, NodeFacts>
+  /** They were read from disk: what the kernel has may be newer. */
+  readonly stale?: unknown
 }
 
 export interface PassInput {
@@ -30,10 +32,17 @@ export interface PassInput {
 
 export interface PassOptions {
   readonly network: RouteNetwork
-  readonly writer: RouteWriter
+  readonly writer: KernelWriter
   /** As configured; undefined: found by the machine's id. */
   readonly self: NodeName | undefined
   readonly machineId: string
+}
+
+/** What a node is to publish of its tunnels; `vtep` undefined: nothing any more. */
+export interface Publication {
+  readonly node: NodeName
+  readonly network: NetworkName
+  readonly vtep: Vtep | undefined
 }
 
 export interface RouteReport {
@@ -44,17 +53,28 @@ export interface RouteReport {
   /** `performance.now()`. */
   readonly startedAt: number
   readonly endedAt: number
-  readonly written: readonly RouteChange[]
+  readonly written: readonly Change[]
   /** Of the written ones: those that put right what somebody else had changed. */
   readonly repaired: number
-  readonly refused: readonly {readonly change: RouteChange; readonly refusal: Refusal}[]
+  readonly refused: readonly {readonly change: Change; readonly refusal: Refusal}[]
   readonly problems: readonly Problem[]
   readonly conflicts: readonly RouteConflict[]
   readonly peers: number
-  /** Our routes in the kernel after the pass. */
+  /** Our routes to peers in the kernel after the pass. */
   readonly routes: Readonly<Record<Family, number>>
+  /** Bytes that a pod's packet may have. */
+  readonly mtu: Readonly<Partial<Record<Family, number>>>
+  /** What the node's object does not say yet. */
+  readonly publish?: Publication | undefined
   /** The pass itself broke: nothing of the rest is known. */
   readonly error?: unknown
+}
+
+/** What a pass works with. */
+interface Situation {
+  readonly own: NodeFacts | undefined
+  readonly addresses: readonly Ip[]
+  readonly underlay: Underlay
 }
 
 /**
@@ -63,23 +83,40 @@ export interface RouteReport {
  */
 export function routePass(options: PassOptions): (input: PassInput) => Promise<RouteReport> {
   const {network, writer} = options
-  const plan = planner(options)
+  const plan = planner()
   let lastInput: PassInput | undefined
-  let before: ReadonlyMap<string, Route> = new Map()
-  let complete = false
+  let before: Before | undefined
   return async input => {
     const startedAt = performance.now()
-    const source = input === lastInput ? 'retry' : complete ? input.source : 'start'
+    const source = input === lastInput ? 'retry' : before ? input.source : 'start'
     lastInput = input
-    const desired = plan(input)
-    const {changes, conflicts} = diffRoutes(desired.routes, input.kernel.routes, network.protocol)
-    const refusals = await writer.write(changes)
-    const refused = changes.flatMap((change, i) => (refusals[i] ? [{change, refusal: refusals[i]}] : []))
-    const written = changes.filter((_, i) => !refusals[i])
-    if (changes.length > 0) await writer.settle()
-    const repaired = complete ? written.filter(change => isRepair(change, before)).length : 0
-    before = desired.routes
-    complete = true
+    const {nodes} = input
+    const refused: {change: Change; refusal: Refusal}[] = []
+    const written: Change[] = []
+    const carryOut = async (changes: readonly Change[]): Promise<KernelState | undefined> => {
+      const refusals = await writer.write(changes)
+      for (const [i, change] of changes.entries()) {
+        const refusal = refusals[i]
+        if (refusal) refused.push({change, refusal})
+        else written.push(change)
+      }
+      return changes.length > 0 ? writer.settle() : undefined
+    }
+
+    let {kernel} = input
+    const situation = look(options, nodes, kernel)
+    const wanted = wantedTunnels(network, situation.own, situation.addresses, kernel, situation.underlay.local)
+    const devices = diffTunnels(network, wanted, kernel)
+    kernel = (await carryOut(devices.changes)) ?? kernel
+    const tunnels = standingTunnels(network, wanted, kernel)
+
+    const desired = plan(nodes, situation, {network, underlay: situation.underlay, devices: indexesOf(tunnels)})
+    const {changes, conflicts} = diffState(desired, kernel, network.protocol)
+    await carryOut(nodes.stale ? additions(changes, kernel) : changes)
+
+    const mtu = effectiveMtu(network, situation.addresses, tunnels, kernel)
+    const repaired = before ? written.filter(change => isRepair(change, before!)).length : 0
+    before = {desired, tunnels: wanted}
     return {
       network: network.name,
       source,
@@ -89,29 +126,49 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       written,
       repaired,
       refused,
-      problems: desired.problems,
+      problems: [...devices.problems, ...mtu.problems, ...desired.problems],
       conflicts,
       peers: desired.peers,
-      routes: count(desired.routes, refused, conflicts),
+      routes: count(desired, refused, conflicts),
+      mtu: mtu.bytes,
+      publish: nodes.stale ? undefined : publicationOf(network, situation.own, wanted, vtepOf(network, tunnels)),
     }
   }
 }
 
-function planner({network, self, machineId}: PassOptions): (input: PassInput) => DesiredRoutes {
-  let last: {nodes: NodesView; underlay: string; desired: DesiredRoutes} | undefined
-  return ({nodes, kernel}) => {
-    const name = findSelf(nodes.items, self, machineId)
-    const own = name && nodes.items.get(name)
-    const ways = readUnderlay(kernel, own?.addresses ?? [], own?.podCIDRs ?? [])
-    const underlay = formatUnderlay(ways)
-    if (last?.nodes !== nodes || last.underlay !== underlay)
-      last = {nodes, underlay, desired: desiredRoutes(nodes.items, name, ways, network.protocol)}
+/** This node's place in the cluster. */
+function look({self, machineId}: PassOptions, nodes: NodesView, kernel: KernelState): Situation {
+  const name = findSelf(nodes.items, self, machineId)
+  const own = name && nodes.items.get(name)
+  const addresses = own?.addresses ?? []
+  return {own, addresses, underlay: readUnderlay(kernel, addresses, own?.podCIDRs ?? [])}
+}
+
+function planner(): (nodes: NodesView, situation: Situation, site: Site) => Desired {
+  let last: {nodes: NodesView; place: string; desired: Desired} | undefined
+  return (nodes, {own, underlay}, site) => {
+    const place = `${formatUnderlay(underlay)}\n${site.devices[4]} ${site.devices[6]}`
+    const cluster: Cluster = {nodes: nodes.items, own, addressesOf: node => node.addresses}
+    if (last?.nodes !== nodes || last.place !== place) last = {nodes, place, desired: desiredState(cluster, site)}
     return last.desired
   }
 }
 
+/** Undefined: the node's object says what it should, or nothing is known of this node. */
+function publicationOf(
+  {name}: RouteNetwork,
+  own: NodeFacts | undefined,
+  wanted: readonly TunnelSpec[] | undefined,
+  vtep: Vtep | undefined,
+): Publication | undefined {
+  if (!own || (wanted && wanted.length > 0 && !vtep)) return undefined
+  const published = own.vteps.find(({network}) => network === name)
+  const same = published && vtep ? formatVtep(published) === formatVtep(vtep) : published === vtep
+  return same ? undefined : {node: own.name, network: name, vtep}
+}
+
 /** The report of a pass that threw: a bug, or an outcome that is unknown; the next pass finds out from the kernel. */
-export function brokenReport(network: RouteNetwork, error: unknown): RouteReport {
+export function brokenReport(network: Pick<RouteNetwork, 'name'>, error: unknown): RouteReport {
   const now = performance.now()
   return {
     network: network.name,
@@ -126,6 +183,7 @@ export function brokenReport(network: RouteNetwork, error: unknown): RouteReport
     conflicts: [],
     peers: 0,
     routes: {4: 0, 6: 0},
+    mtu: {},
     error,
   }
 }
@@ -133,22 +191,24 @@ export function brokenReport(network: RouteNetwork, error: unknown): RouteReport
 /** Whether another pass is due without any new event. */
 export const hasFailed = (report: RouteReport): boolean => report.error !== undefined || report.refused.length > 0
 
-function isRepair({op, route}: RouteChange, before: ReadonlyMap<string, Route>): boolean {
-  const wanted = before.get(`${route.destination}`)
-  const asBefore = wanted !== undefined && equalRoutes(wanted, route)
-  return op === 'delete' ? !asBefore : asBefore
-}
-
 /** What stands: an addition that was refused or blocked does not, while of a refused replacement the old route does. */
 function count(
-  wanted: ReadonlyMap<string, Route>,
+  {routes}: Desired,
   refused: RouteReport['refused'],
   conflicts: readonly RouteConflict[],
 ): Record<Family, number> {
   const missing = new Set<string>()
-  for (const {change} of refused) if (change.op === 'add') missing.add(`${change.route.destination}`)
+  for (const {change} of refused)
+    if (change.object === 'route' && change.op === 'add') missing.add(`${change.item.destination}`)
   for (const conflict of conflicts) if (conflict.blocks) missing.add(`${conflict.wanted.destination}`)
   const result = {4: 0, 6: 0}
-  for (const [destination, route] of wanted) if (!missing.has(destination)) result[route.destination.family]++
+  for (const [
+    destination,
+    {
+      type,
+      destination: {family},
+    },
+  ] of routes)
+    if (type === 'unicast' && !missing.has(destination)) result[family]++
   return result
 }

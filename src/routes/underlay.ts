@@ -2,7 +2,8 @@
 
 import {Cidr, hostLength, type Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
-import type {IfIndex, NextHop} from '../model/net.ts'
+import type {IfIndex, Link, NextHop} from '../model/net.ts'
+import {isOwnLink} from '../model/plans.ts'
 
 /** A subnet that an interface of the node is directly on. */
 export interface Subnet {
@@ -26,9 +27,6 @@ export interface Underlay {
   readonly local: ReadonlySet<string>
 }
 
-/** The alias that marks our own links begins so. */
-export const OWN_ALIAS = 'netgraft:'
-
 /** `ownAddresses`: what the node's object says of itself. `ownCIDRs`: its pod ranges, whose bridge is no way to a peer. */
 export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ownCIDRs: readonly Cidr[]): Underlay {
   const own = new Set(ownAddresses.map(String))
@@ -38,7 +36,7 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
   for (const [dev, addresses] of state.addresses) {
     for (const {ip} of addresses) local.add(`${ip}`)
     const link = state.links.get(dev)
-    if (!link?.up || link.loopback || link.alias?.startsWith(OWN_ALIAS)) continue
+    if (!link?.up || link.loopback || isOwnLink(link)) continue
     for (const {ip, length, peer, scope} of addresses) {
       if (scope !== 'global' || ownCIDRs.some(cidr => cidr.contains(ip))) continue
       if (peer || length < hostLength(ip.family)) {
@@ -66,7 +64,28 @@ export const formatUnderlay = ({subnets, onlink, local}: Underlay): string =>
 /** The way to an address on a connected subnet; undefined: there is none without a router. */
 export function wayTo(underlay: Underlay, gateway: Ip): NextHop | undefined {
   const subnet = underlay.subnets.find(each => each.cidr.contains(gateway))
-  if (subnet) return {gateway, dev: subnet.dev}
-  const dev = underlay.onlink[gateway.family]
+  return subnet && {gateway, dev: subnet.dev}
+}
+
+/** The way to an address where the node's own has no subnet. */
+export function onlinkTo({onlink}: Underlay, gateway: Ip): NextHop | undefined {
+  const dev = onlink[gateway.family]
   return dev === undefined ? undefined : {gateway, dev, onlink: true}
+}
+
+/**
+ * Bytes that a packet from one of the node's addresses may have; undefined: no interface has the address. An address
+ * on loopback is reached by whatever the default routes lead to.
+ */
+export function underlayMtu(state: KernelState, own: Ip): number | undefined {
+  const link = carrierOf(state, own)
+  if (!link?.loopback) return link?.mtu
+  const ways = (state.routes.get(own.family === 4 ? '0.0.0.0/0' : '::/0') ?? []).flatMap(({nextHops}) => nextHops)
+  const mtus = ways.flatMap(({dev}) => state.links.get(dev!)?.mtu ?? [])
+  return mtus.length > 0 ? Math.min(...mtus) : undefined
+}
+
+function carrierOf({addresses, links}: KernelState, own: Ip): Link | undefined {
+  for (const [index, list] of addresses) if (list.some(({ip}) => `${ip}` === `${own}`)) return links.get(index)
+  return undefined
 }

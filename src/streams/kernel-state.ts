@@ -1,7 +1,17 @@
 /** The fold of the kernel's changes into its state: pure but for the maps that it owns. */
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
-import {type Address, type IfIndex, type Link, type NextHop, type Route, TABLE_MAIN} from '../model/net.ts'
+import {
+  type Address,
+  type FdbEntry,
+  type IfIndex,
+  type Link,
+  type Mac,
+  type Neighbour,
+  type NextHop,
+  type Route,
+  TABLE_MAIN,
+} from '../model/net.ts'
 
 /** Bytes. RFC 8200. */
 const IPV6_MIN_MTU = 1280
@@ -10,6 +20,8 @@ export class MutableKernelState implements KernelState {
   readonly links = new Map<IfIndex, Link>()
   readonly addresses = new Map<IfIndex, readonly Address[]>()
   readonly routes = new Map<string, readonly Route[]>()
+  readonly neighbours = new Map<IfIndex, Map<string, Neighbour>>()
+  readonly fdb = new Map<IfIndex, Map<Mac, readonly FdbEntry[]>>()
   /** Ends of veth pairs whose other end has gone. */
   readonly #left = new Set<IfIndex>()
 
@@ -18,6 +30,20 @@ export class MutableKernelState implements KernelState {
     for (const address of snapshot.addresses) append(this.addresses, address.index, address)
     for (const route of snapshot.routes)
       if (route.table === TABLE_MAIN) append(this.routes, `${route.destination}`, route)
+    for (const neighbour of snapshot.neighbours) this.#neighbour(neighbour, false)
+    for (const entry of snapshot.fdb) this.#fdbEntry(entry, false)
+  }
+
+  /**
+   * Whether anybody is to be woken, asked before the change is folded in. Neighbours come and go all the time: outside
+   * of tunnels only a new MAC matters.
+   */
+  concerns({object, item, gone, nsid}: KernelChange): boolean {
+    if (nsid !== undefined) return false
+    if (object === 'fdb') return this.#isTunnel(item.index)
+    if (object !== 'neighbour' || this.#isTunnel(item.index)) return true
+    const known = this.neighbours.get(item.index)?.get(`${item.ip}`)
+    return item.ip.family === 4 && (gone ? known !== undefined : item.mac !== undefined && item.mac !== known?.mac)
   }
 
   /** Returns false when the change cannot be folded in exactly: everything must be read again. */
@@ -33,6 +59,10 @@ export class MutableKernelState implements KernelState {
         return change.item.table !== TABLE_MAIN || this.#route(change.item, change.gone, change.replaces ?? false)
       case 'nexthop':
         return !change.gone && !change.replaces
+      case 'neighbour':
+        return this.#neighbour(change.item, change.gone)
+      case 'fdb':
+        return this.#fdbEntry(change.item, change.gone, change.own)
       default:
         return true
     }
@@ -54,6 +84,8 @@ export class MutableKernelState implements KernelState {
     if (gone) {
       this.links.delete(link.index)
       this.addresses.delete(link.index)
+      this.neighbours.delete(link.index)
+      this.fdb.delete(link.index)
       this.#left.delete(link.index)
       for (const other of this.links.values()) if (isPeer(other, link)) this.#left.add(other.index)
       return this.#dropRoutes(route => ofDevice(route, link.index))
@@ -89,6 +121,30 @@ export class MutableKernelState implements KernelState {
       route => route.destination.family === 4 && fromIt(route),
       () => true,
     )
+  }
+
+  #isTunnel(index: IfIndex): boolean {
+    return this.links.get(index)?.kind === 'vxlan'
+  }
+
+  /** Of devices that are no tunnels only what is known of IPv4 neighbours' MACs; one that fails keeps its last one. */
+  #neighbour(neighbour: Neighbour, gone: boolean): boolean {
+    const {index, ip} = neighbour
+    const tunnel = this.#isTunnel(index)
+    if (gone) this.neighbours.get(index)?.delete(`${ip}`)
+    else if (tunnel || (ip.family === 4 && neighbour.mac)) entryOf(this.neighbours, index).set(`${ip}`, neighbour)
+    return true
+  }
+
+  /** The kernel does not say whether an entry joins the others of its MAC or takes their place. We only ever do neither. */
+  #fdbEntry(entry: FdbEntry, gone: boolean, own = true): boolean {
+    if (!this.#isTunnel(entry.index)) return true
+    const entries = entryOf(this.fdb, entry.index)
+    const others = (entries.get(entry.mac) ?? []).filter(other => `${other.remote}` !== `${entry.remote}`)
+    const left = gone ? others : [...others, entry]
+    if (left.length > 0) entries.set(entry.mac, left)
+    else entries.delete(entry.mac)
+    return gone || own || others.length === 0
   }
 
   /** Whether some device has the address. */
@@ -193,6 +249,12 @@ const sameRoute = (a: Route, b: Route): boolean =>
 
 const sameHop = (a: NextHop, b: NextHop): boolean =>
   a.dev === b.dev && a.onlink === b.onlink && a.weight === b.weight && `${a.gateway}` === `${b.gateway}`
+
+function entryOf<K, L, V>(map: Map<K, Map<L, V>>, key: K): Map<L, V> {
+  let inner = map.get(key)
+  if (!inner) map.set(key, (inner = new Map()))
+  return inner
+}
 
 function append<K, V>(map: Map<K, readonly V[]>, key: K, value: V): void {
   const list = map.get(key)

@@ -1,6 +1,6 @@
 /** The kernel mirror: a dump, kept up to date by the kernel's own messages, dumped again when those were lost. */
 import {Observable, ReplaySubject, share} from 'rxjs'
-import type {KernelChange, KernelEvent, KernelSnapshot, KernelView} from '../model/kernel.ts'
+import type {KernelChange, KernelEvent, KernelSnapshot, KernelState, KernelView} from '../model/kernel.ts'
 import {Backoff} from './backoff.ts'
 import {MutableKernelState} from './kernel-state.ts'
 import {sleep} from './lifetime.ts'
@@ -27,8 +27,11 @@ export interface MirrorOptions {
 export interface Mirror {
   /** Emits when the kernel has changed, but for changes that we made ourselves: those are in the state, silently. */
   readonly view$: Observable<KernelView>
-  /** Resolves once the state holds everything that we wrote before the call, so that the next diff sees it. */
-  settle(): Promise<void>
+  /**
+   * Resolves once the state holds everything that we wrote before the call: with that state, which a dump may have put
+   * in the place of the one that was last emitted. Undefined: nothing is known.
+   */
+  settle(): Promise<KernelState | undefined>
 }
 
 export function createMirror(source: KernelSource, options: MirrorOptions = {}): Mirror {
@@ -55,6 +58,7 @@ export function createMirror(source: KernelSource, options: MirrorOptions = {}):
     settle: async () => {
       await source.flush()
       await current?.resynced
+      return current?.state
     },
   }
 }
@@ -66,7 +70,8 @@ class Fold {
   readonly #options: MirrorOptions
   readonly #emit: (view: KernelView) => void
   readonly #stop = new AbortController()
-  #state: MutableKernelState | undefined
+  /** Undefined: nothing has been read yet. */
+  state: MutableKernelState | undefined
   /** While a dump is under way: what has changed since it began, to be folded into it. */
   #during: KernelChange[] | undefined
   /** Another dump is needed after the one that is under way. */
@@ -83,7 +88,7 @@ class Fold {
     else if (event.kind === 'lost') this.resync('lost')
     else {
       this.#during?.push(...event.changes)
-      if (this.#state && this.#fold(this.#state, event.changes)) this.#publish(event.at)
+      if (this.state && this.#fold(this.state, event.changes)) this.#publish(event.at)
     }
   }
 
@@ -100,8 +105,8 @@ class Fold {
   #fold(state: MutableKernelState, changes: readonly KernelChange[]): boolean {
     let foreign = false
     for (const change of changes) {
+      foreign ||= !change.own && state.concerns(change)
       if (!state.apply(change)) this.resync('inexact')
-      foreign ||= !change.own
     }
     if (!state.complete()) this.resync('inexact')
     return foreign
@@ -118,7 +123,7 @@ class Fold {
         const state = new MutableKernelState(await this.#source.snapshot())
         if (this.#stop.signal.aborted) return
         const during = this.#during
-        this.#state = state
+        this.state = state
         // Folding the same change twice is harmless; #during stays set, so an inexact one asks for one more dump.
         this.#fold(state, during)
         this.#publish(at)
@@ -126,7 +131,7 @@ class Fold {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         this.#options.onError?.(error)
-        if (!this.#state)
+        if (!this.state)
           this.#emit({synced: false, reason: `the kernel's state could not be read: ${(error as Error).message}`})
         await sleep(backoff.next(), this.#stop.signal)
       }
@@ -135,6 +140,6 @@ class Fold {
   }
 
   #publish(at: number): void {
-    if (this.#state && !this.#stop.signal.aborted) this.#emit({synced: true, state: this.#state, at})
+    if (this.state && !this.#stop.signal.aborted) this.#emit({synced: true, state: this.state, at})
   }
 }

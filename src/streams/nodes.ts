@@ -3,6 +3,7 @@ import {type Observable, ReplaySubject, share} from 'rxjs'
 import {InvalidInput} from '../model/errors.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import {type Ip, parseCidr, parseIp} from '../model/ip.ts'
+import {formatVtep, parseVtep, VTEP_ANNOTATION, type Vtep} from '../model/vtep.ts'
 import type {ListWatchTransport} from './list-watch.ts'
 import {type ReflectOptions, reflect} from './reflector.ts'
 import type {View} from './view.ts'
@@ -23,7 +24,7 @@ export function nodeStream(
 /** Total: what is missing is empty; what is not what it should be is left out and told in `problems`. */
 export function projectNode(object: unknown): NodeFacts {
   const {metadata, spec, status} = members(object)
-  const {name: nodeName, creationTimestamp} = members(metadata)
+  const {name: nodeName, creationTimestamp, annotations} = members(metadata)
   const {podCIDR, podCIDRs} = members(spec)
   const {addresses, nodeInfo} = members(status)
   const {machineID} = members(nodeInfo)
@@ -47,6 +48,15 @@ export function projectNode(object: unknown): NodeFacts {
     createdAt: read('metadata.creationTimestamp', () => time(creationTimestamp), 0),
     podCIDRs: readEach('spec.podCIDRs', podCIDRs ?? (podCIDR ? [podCIDR] : []), cidr => [parseCidr(text(cidr))]),
     addresses: readEach('status.addresses', addresses, internalIp),
+    vteps: Object.keys(members(annotations))
+      .filter(key => key.startsWith(VTEP_ANNOTATION))
+      .flatMap(key =>
+        read(
+          `annotation ${key}`,
+          () => [parseVtep(key.slice(VTEP_ANNOTATION.length), text(members(annotations)[key]))],
+          [],
+        ),
+      ),
     problems,
   }
 }
@@ -58,9 +68,12 @@ export function equalNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.createdAt === b.createdAt &&
     sameTexts(a.podCIDRs, b.podCIDRs) &&
     sameTexts(a.addresses, b.addresses) &&
+    sameTexts(a.vteps.map(vtepText), b.vteps.map(vtepText)) &&
     sameTexts(a.problems, b.problems)
   )
 }
+
+const vtepText = (vtep: Vtep): string => `${vtep.network} ${formatVtep(vtep)}`
 
 function internalIp(value: unknown): Ip[] {
   const {type, address} = members(value)

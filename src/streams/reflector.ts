@@ -28,6 +28,8 @@ export interface ReflectOptions<F, K extends string = string> extends Projection
   readonly random?: () => number
   /** For logs and metrics. */
   readonly notice?: (notice: Notice) => void
+  /** A sign of life of the server has come: a whole list, an event or a bookmark. */
+  readonly heard?: () => void
 }
 
 export type Notice =
@@ -86,6 +88,7 @@ class Reflector<F, K extends string> {
   readonly #options: ReflectOptions<F, K>
   readonly #emit: (view: View<K, F>) => void
   readonly #notice: (notice: Notice) => void
+  readonly #heard: () => void
   readonly #backoff: Backoff
   readonly #fold: Fold<F, K>
   readonly #selectors: Selectors
@@ -102,6 +105,7 @@ class Reflector<F, K extends string> {
     this.#options = options
     this.#emit = emit
     this.#notice = options.notice ?? (() => {})
+    this.#heard = options.heard ?? (() => {})
     this.#backoff = new Backoff({baseMs: 500, ...options.backoff})
     this.#fold = new Fold(options, (error, object) => this.#notice({type: 'unusable', error, object}))
     this.#selectors = {labelSelector: options.labelSelector, fieldSelector: options.fieldSelector}
@@ -214,6 +218,7 @@ class Reflector<F, K extends string> {
   }
 
   #apply({type, object, at}: WatchEvent): void {
+    this.#heard()
     this.#silences = 0
     this.#revision = revisionOf(object) ?? this.#revision
     if (type === 'BOOKMARK') return
@@ -223,6 +228,7 @@ class Reflector<F, K extends string> {
 
   /** While items are held nothing is watched: the second list brings whatever happened until then. */
   async #adopt({items, revision, at, ms, streamed}: Snapshot<F, K>, signal: AbortSignal): Promise<void> {
+    this.#heard()
     const {confirmMs = 5000, expected = () => 0} = this.#options
     const missing = this.#synced || this.#doubted ? 0 : suspicious(expected(), items.size)
     if (missing > 0) {

@@ -12,4 +12,12 @@ export interface Synced<K, V> {
   readonly items: ReadonlyMap<K, V>
   /** When the newest change arrived at this process: `performance.now()`, milliseconds. */
   readonly at: number
+  /** Only where nothing live is known yet: what is missing may be added for its sake, what stands knows better. */
+  readonly stale?: Stale
+}
+
+/** The items are what an earlier process saved. */
+export interface Stale {
+  /** Milliseconds since the epoch. */
+  readonly savedAt: number
 }

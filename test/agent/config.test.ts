@@ -21,7 +21,7 @@ const refusal = (text: string): string => {
 for (const empty of ['', '\n', '---\n', '# nothing\n', 'null', '{}', 'log:\nnetworks:\n'])
   test(`all defaults: ${JSON.stringify(empty)}`, t => t.deepEqual(parseConfigText(empty), parseConfig({})))
 
-const KEYS = 'node, kubernetes, networks, kernel, metrics, log'
+const KEYS = 'node, kubernetes, networks, folders, kernel, metrics, log'
 
 for (const [text, want] of [
   [
@@ -33,6 +33,12 @@ for (const [text, want] of [
     `config:3:5: networks[1]: must be a mapping of keys to values, not 7
 config:4:7: log.level: 1 is not one of trace, debug, info, warn, error
 config:4:17: log.x: is not a known key; remove it, or use one of level`,
+  ],
+  [
+    'networks:\n  - nodeAddresses:\n      map:\n        n1: fd00::1\n        n2: [fd00::2,\n          fd00::x]\n        N: fd00::3\n        n4:\n',
+    `config:6:11: networks[0].nodeAddresses.map.n2[1]: "fd00::x" is not an IP address
+config:7:9: networks[0].nodeAddresses.map.N: "N" cannot be a node's name; write it as "kubectl get nodes" shows it
+config:8:9: networks[0].nodeAddresses.map.n4: must be an address or a list of addresses, not nothing`,
   ],
   ['- a\n', 'config:1:1: must be a mapping of keys to values, not a list'],
   ['node: a\nlog: {}\nnode: b\n', 'config:3:1: this key is there twice; keep one of the two'],

@@ -21,7 +21,13 @@ const DEFAULTS = {
     {
       name: 'default',
       cidrs: {from: 'podCIDRs'},
-      nodeAddresses: {from: 'InternalIP'},
+      nodeAddresses: {
+        from: 'InternalIP',
+        map: new Map(),
+        ipv6Prefix: undefined,
+        hostPods: {namespace: undefined, selector: undefined},
+        linkLocal: true,
+      },
       backend: 'auto',
       mtu: 0,
       vxlan: {vni: 1, port: 8472, device: 'ng-vx0'},
@@ -77,6 +83,31 @@ for (const [text, listens] of [
     t.is(listen ? `${listen.host ?? '*'} ${listen.port}` : 'nowhere', listens)
   })
 
+for (const [nodeAddresses, want] of [
+  [{map: {n1: 'FD00::1', 'n2.example': ['192.168.1.2', 'fe80::1']}}, 'n1 fd00::1; n2.example 192.168.1.2 fe80::1'],
+  [{map: {constructor: '10.0.0.1', prototype: [], 7: '10.0.0.7'}}, '7 10.0.0.7; constructor 10.0.0.1; prototype '],
+  [{map: null, ipv6Prefix: '1000:1::/96'}, 'prefix 1000:1::'],
+  [{ipv6Prefix: '1000:1::'}, 'prefix 1000:1::'],
+  [{ipv6Prefix: '1000::1:0:0'}, 'prefix 1000::1:0:0'],
+  [{hostPods: {namespace: 'kube-system', selector: 'app=a, !b, c in (d,e)'}}, 'pods kube-system app=a, !b, c in (d,e)'],
+  [{hostPods: {selector: 'example.org/app'}}, 'pods * example.org/app'],
+  [{hostPods: {selector: '  '}}, ''],
+  [{linkLocal: false}, 'no link-local'],
+] as const)
+  test(`nodeAddresses: ${JSON.stringify(nodeAddresses)}`, t => {
+    const {map, ipv6Prefix, hostPods, linkLocal} = parseConfig({networks: [{nodeAddresses}]}).networks[0]!.nodeAddresses
+    const got = [...map].map(([name, addresses]) => `${name} ${addresses.join(' ')}`)
+    if (ipv6Prefix) got.push(`prefix ${ipv6Prefix}`)
+    if (hostPods.selector) got.push(`pods ${hostPods.namespace ?? '*'} ${hostPods.selector}`)
+    if (!linkLocal) got.push('no link-local')
+    t.is(got.join('; '), want)
+  })
+
+const addresses = (nodeAddresses: object) => ({networks: [{nodeAddresses}]})
+const ADDRESSES = 'networks[0].nodeAddresses'
+const NO_ADDRESS = 'must be an address or a list of addresses, not'
+const NO_SELECTOR = 'is not a label selector; write it as for "kubectl get pods -l"'
+
 const ONE_ADDRESS = 'does not name an IP address before its port; leave the address away to listen on all of them'
 const FORM = 'is not an address with a port; write it as ":9464", "127.0.0.1:9464" or "[::1]:9464"'
 
@@ -107,6 +138,46 @@ for (const [value, want] of [
     `networks[1].vxlan.device: ng-vx0 is already the device of networks[0]; give each network its own
 networks[1].vxlan.vni: 1 with port 8472 is already the vni of networks[0]; give each network its own`,
   ],
+  [addresses({map: ['a']}), `${ADDRESSES}.map: must be a mapping of keys to values, not a list`],
+  [addresses({map: new Map()}), `${ADDRESSES}.map: must be a mapping of keys to values, not an object`],
+  [
+    addresses({map: {Node_1: '10.0.0.1', 'a.b': '10.0.0', c: ['10.0.0.1', 7, '::1'], d: null, e: {f: '10.0.0.1'}}}),
+    `${ADDRESSES}.map.Node_1: "Node_1" cannot be a node's name; write it as "kubectl get nodes" shows it
+${ADDRESSES}.map["a.b"]: "10.0.0" is not an IP address
+${ADDRESSES}.map.c[1]: ${NO_ADDRESS} 7
+${ADDRESSES}.map.c[2]: ::1 cannot be the address of a node
+${ADDRESSES}.map.d: ${NO_ADDRESS} nothing
+${ADDRESSES}.map.e: ${NO_ADDRESS} a mapping`,
+  ],
+  [
+    addresses(JSON.parse('{"map": {"__proto__": "10.0.0.1"}}')),
+    `${ADDRESSES}.map.__proto__: "__proto__" cannot be a node's name; write it as "kubectl get nodes" shows it`,
+  ],
+  [addresses({mpa: {}}), `${ADDRESSES}.mpa: is not a known key; did you mean map?`],
+  [{map: {}}, 'map: is not a known key here; did you mean networks[].nodeAddresses.map?'],
+  [addresses({ipv6Prefix: '1000'}), `${ADDRESSES}.ipv6Prefix: "1000" is not an IPv6 prefix; write it as "1000:1::/96"`],
+  [
+    addresses({ipv6Prefix: '10.0.0.0/8'}),
+    `${ADDRESSES}.ipv6Prefix: "10.0.0.0/8" is not an IPv6 prefix; write it as "1000:1::/96"`,
+  ],
+  [
+    addresses({ipv6Prefix: '1000:1::/64'}),
+    `${ADDRESSES}.ipv6Prefix: "1000:1::/64" leaves no room of 32 bits for an IPv4 address, or too much; make it a /96`,
+  ],
+  [
+    addresses({ipv6Prefix: '1000::1'}),
+    `${ADDRESSES}.ipv6Prefix: "1000::1" has bits where a node's IPv4 address goes, its last 32`,
+  ],
+  [addresses({ipv6Prefix: 'ff02::'}), `${ADDRESSES}.ipv6Prefix: "ff02::" cannot begin the address of a node`],
+  [addresses({hostPods: {selector: 'app=a b'}}), `${ADDRESSES}.hostPods.selector: "app=a b" ${NO_SELECTOR}`],
+  [addresses({hostPods: {selector: 'app in (a'}}), `${ADDRESSES}.hostPods.selector: "app in (a" ${NO_SELECTOR}`],
+  [addresses({hostPods: {selector: 'app=a,'}}), `${ADDRESSES}.hostPods.selector: "app=a," ${NO_SELECTOR}`],
+  [
+    addresses({hostPods: {namespace: 'Kube'}}),
+    `${ADDRESSES}.hostPods.namespace: "Kube" cannot be a namespace; write it as "kubectl get namespaces" shows it`,
+  ],
+  [addresses({linkLocal: 'yes'}), `${ADDRESSES}.linkLocal: must be true or false, not "yes"`],
+  [addresses({linkLocal: 'true'}), `${ADDRESSES}.linkLocal: must be true or false, not "true"; remove the quotes`],
   [{networks: [{pods: {mode: 'l2'}}]}, 'networks[0].pods.mode: "l2" is not one of ptp, bridge'],
   [{folders: {state: 'state'}}, 'folders.state: "state" is not an absolute path; begin it with /'],
   [{log: {level: 'warning'}}, 'log.level: "warning" is not one of trace, debug, info, warn, error'],
@@ -229,11 +300,28 @@ test('every key of the reference has a meaning, a form and a default', t => {
 })
 
 /** Values that have the schema's keys in wrong places and with wrong contents. */
-const names = ['node', 'kubernetes', 'kubeconfig', 'networks', 'name', 'cidrs', 'from', 'backend', 'protocol', 'log']
+const names = [
+  ...['node', 'kubernetes', 'kubeconfig', 'networks', 'name', 'cidrs', 'from', 'backend', 'protocol', 'log'],
+  ...['nodeAddresses', 'map', 'ipv6Prefix', 'hostPods', 'selector', 'linkLocal'],
+]
 const {value: shaped} = fc.letrec(tie => ({
   value: fc.oneof(
     {depthSize: 'small'},
-    fc.constantFrom('', 'default', 'direct', 107, 2, 1e300, null, undefined, true, Symbol('s'), 1n),
+    fc.constantFrom(
+      '',
+      'default',
+      'direct',
+      '10.0.0.1',
+      'fd00::',
+      107,
+      2,
+      1e300,
+      null,
+      undefined,
+      true,
+      Symbol('s'),
+      1n,
+    ),
     fc.anything({withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true}),
     fc.array(tie('value'), {maxLength: 4}),
     fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), tie('value'), {maxKeys: 5}),

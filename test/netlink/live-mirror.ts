@@ -67,13 +67,18 @@ export async function liveMirror(
 
 export const foldOf = (snapshot: KernelSnapshot): KernelState => new MutableKernelState(snapshot)
 
-/** One line per link, address and route, sorted. */
-export function stateText({links, addresses, routes}: KernelState): string {
+/** One line per link, address, route and tunnel's entry, sorted. */
+export function stateText({links, addresses, routes, neighbours, fdb}: KernelState): string {
   const lines: string[] = []
   for (const link of links.values()) lines.push(`link ${plain(link)}`)
   for (const address of [...addresses.values()].flat()) lines.push(`addr ${plain(address)}`)
   for (const route of [...routes.values()].flat())
     lines.push(`route ${formatRoute(route)} scope ${route.scope}${route.dead ? ' dead' : ''}`)
+  for (const {index, kind} of links.values()) {
+    if (kind !== 'vxlan') continue
+    for (const entry of neighbours.get(index)?.values() ?? []) lines.push(`neigh ${plain(entry)}`)
+    for (const entry of [...(fdb.get(index)?.values() ?? [])].flat()) lines.push(`fdb ${plain(entry)}`)
+  }
   return lines.sort().join('\n')
 }
 

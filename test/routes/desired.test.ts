@@ -1,9 +1,9 @@
 import test from 'ava'
 import fc from 'fast-check'
-import type {NodeName} from '../../src/model/facts.ts'
-import {desiredRoutes, findSelf} from '../../src/routes/desired.ts'
-import {readUnderlay} from '../../src/routes/underlay.ts'
-import {kernel, lines, nodes} from './support.ts'
+import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
+import {type Desired, desiredState, findSelf} from '../../src/routes/desired.ts'
+import {readUnderlay, type Underlay} from '../../src/routes/underlay.ts'
+import {kernel, lines, network, nodes} from './support.ts'
 
 interface Case {
   readonly name: string
@@ -141,14 +141,21 @@ const CASES: Case[] = [
   },
 ]
 
+/** Without tunnels; node a is this one. */
+const desired = (facts: ReadonlyMap<NodeName, NodeFacts>, underlay: Underlay): Desired =>
+  desiredState(
+    {nodes: facts, own: facts.get('a' as NodeName), addressesOf: node => node.addresses},
+    {network: network(), underlay, devices: {}},
+  )
+
 for (const {name, nodes: texts, links = ETH0, want, problems = ''} of CASES) {
   test(name, t => {
     const facts = nodes(...texts)
     const own = facts.get('a' as NodeName)
     const underlay = readUnderlay(kernel(links), own?.addresses ?? [], own?.podCIDRs ?? [])
-    const desired = desiredRoutes(facts, 'a' as NodeName, underlay, 107)
-    t.is(lines(desired.routes.values()), want)
-    t.is(desired.problems.map(({kind, message}) => `${kind}: ${message}`).join('\n'), problems)
+    const {routes, problems: found} = desired(facts, underlay)
+    t.is(lines(routes.values()), want)
+    t.is(found.map(({kind, message}) => `${kind}: ${message}`).join('\n'), problems)
   })
 }
 
@@ -157,7 +164,7 @@ test('the order of the nodes changes nothing', t => {
   const facts = nodes(...texts.map((text, i) => `${String.fromCharCode(98 + i)}${text.slice(1)}`))
   const underlay = readUnderlay(kernel(ETH0), [], [])
   const routesOf = (entries: Iterable<[NodeName, never]>) =>
-    lines(desiredRoutes(new Map(entries), 'a' as NodeName, underlay, 107).routes.values())
+    lines(desired(new Map(entries), underlay).routes.values())
       .split('\n')
       .sort()
   const entries = [...facts] as [NodeName, never][]

@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type {Route} from '../../src/model/net.ts'
+import type {RouteChange} from '../../src/model/plans.ts'
 import {formatRoute} from '../../src/netlink/route.ts'
 import {diffRoutes} from '../../src/routes/diff.ts'
 import {byDestination, route} from './support.ts'
@@ -77,7 +78,7 @@ for (const {name, want, have, changes, conflicts = []} of CASES) {
   test(name, t => {
     const diff = diffRoutes(wanted(want.map(route)), byDestination(have.map(route)), 107)
     t.deepEqual(
-      diff.changes.map(change => `${change.op} ${formatRoute(change.route)}`),
+      diff.changes.map(change => `${change.op} ${formatRoute(change.item)}`),
       changes,
     )
     t.deepEqual(
@@ -154,12 +155,9 @@ const foreign = (routes: ReadonlyMap<string, readonly Route[]>) =>
     .map(formatRoute)
     .sort()
 
-function apply(
-  have: ReadonlyMap<string, readonly Route[]>,
-  changes: readonly {op: string; route: Route}[],
-): Map<string, Route[]> {
+function apply(have: ReadonlyMap<string, readonly Route[]>, changes: readonly RouteChange[]): Map<string, Route[]> {
   let routes = [...have.values()].flat()
-  for (const {op, route: each} of changes) {
+  for (const {op, item: each} of changes) {
     const same = (other: Route) => `${other.destination}` === `${each.destination}` && other.metric === each.metric
     if (op === 'add' && routes.some(same)) throw new Error('EEXIST')
     routes = routes.filter(other => !same(other))

@@ -1,38 +1,40 @@
 import test from 'ava'
-import type {NetworkName, RouteProtocol} from '../../src/model/config.ts'
 import type {NodeName} from '../../src/model/facts.ts'
 import type {KernelState} from '../../src/model/kernel.ts'
-import type {Refusal, RouteChange, RouteWriter} from '../../src/model/plans.ts'
+import type {Route} from '../../src/model/net.ts'
+import type {Change, KernelWriter, Refusal} from '../../src/model/plans.ts'
 import {formatRoute} from '../../src/netlink/route.ts'
 import {hasFailed, type PassInput, type RouteReport, routePass} from '../../src/routes/pass.ts'
-import {kernel, nodes, route} from './support.ts'
+import {kernel, network, nodes, route} from './support.ts'
 
 const LINKS = ['2 eth0 192.168.0.11/24']
 const PEERS = ['a 10.1.1.0/24 via 192.168.0.11', 'b 10.1.2.0/24 via 192.168.0.12', 'c 10.1.3.0/24 via 192.168.0.13']
 
 /** A writer that carries changes out on a state of its own, and refuses what it is told to. */
-function writer(refuse: (change: RouteChange) => Refusal | undefined = () => undefined) {
-  const routes = new Map<string, RouteChange['route']>()
+function writer(refuse: (change: Change) => Refusal | undefined = () => undefined) {
+  const routes = new Map<string, Route>()
   const writes: string[] = []
-  const port: RouteWriter = {
+  const port: KernelWriter = {
     write: async changes =>
       changes.map(change => {
-        writes.push(`${change.op} ${change.route.destination}`)
+        if (change.object !== 'route') throw new Error(`unexpected: ${change.object}`)
+        const {op, item} = change
+        writes.push(`${op} ${item.destination}`)
         const refusal = refuse(change)
         if (refusal) return refusal
-        if (change.op === 'delete') routes.delete(`${change.route.destination}`)
-        else routes.set(`${change.route.destination}`, change.route)
+        if (op === 'delete') routes.delete(`${item.destination}`)
+        else routes.set(`${item.destination}`, item)
         return undefined
       }),
-    settle: async () => {},
+    settle: async () => undefined,
   }
   const state = (): KernelState => kernel(LINKS, [...routes.values()])
   return {port, routes, writes, state}
 }
 
-const passOf = (port: RouteWriter) =>
+const passOf = (port: KernelWriter) =>
   routePass({
-    network: {name: 'default' as NetworkName, protocol: 107 as RouteProtocol},
+    network: network(),
     writer: port,
     self: 'a' as NodeName,
     machineId: '',
@@ -45,8 +47,10 @@ const input = (state: KernelState, items = nodes(...PEERS), source: PassInput['s
   since: performance.now(),
 })
 
+const textOf = ({object, op, item}: Change): string => `${op} ${object === 'route' ? item.destination : object}`
+
 const summary = ({written, refused, repaired, routes, source}: RouteReport) =>
-  `${written.map(({op, route: each}) => `${op} ${each.destination}`).join(', ')} | refused ${refused.length} | repaired ${repaired} | v4 ${routes[4]} | ${source}`
+  `${written.map(textOf).join(', ')} | refused ${refused.length} | repaired ${repaired} | v4 ${routes[4]} | ${source}`
 
 test('the first pass writes everything, the second nothing', async t => {
   const {port, state, writes} = writer()
@@ -86,14 +90,12 @@ test('leftovers of an earlier process are not repairs', async t => {
 test('a refused change fails the pass, the others stand, and the retry writes only what is missing', async t => {
   let refusing = true
   const refusal = {code: 'ENETUNREACH', message: 'route add …: Nexthop has invalid gateway (ENETUNREACH)'}
-  const {port, state} = writer(change =>
-    refusing && `${change.route.destination}` === '10.1.2.0/24' ? refusal : undefined,
-  )
+  const {port, state} = writer(change => (refusing && textOf(change) === 'add 10.1.2.0/24' ? refusal : undefined))
   const pass = passOf(port)
   const first = await pass(input(state()))
   t.true(hasFailed(first))
   t.is(summary(first), 'add 10.1.3.0/24 | refused 1 | repaired 0 | v4 1 | start')
-  t.is(formatRoute(first.refused[0]!.change.route), '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048')
+  t.is(formatRoute(first.refused[0]!.change.item as Route), '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048')
   refusing = false
   const retried = {...input(state())}
   await pass(retried)

@@ -1,9 +1,22 @@
-/** Nodes and kernels from a few words. */
+/** Nodes, networks and kernels from a few words. */
+import type {NetworkName, RouteProtocol} from '../../src/model/config.ts'
 import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
 import {parseCidr, parseIp, parseIpWithPrefix} from '../../src/model/ip.ts'
 import type {KernelState} from '../../src/model/kernel.ts'
 import type {Address, IfIndex, Link, Route} from '../../src/model/net.ts'
 import {formatRoute} from '../../src/netlink/route.ts'
+import type {RouteNetwork} from '../../src/routes/network.ts'
+
+/** Backend direct, on a bridge: nothing but routes to peers. */
+export const network = (changed: Partial<RouteNetwork> = {}): RouteNetwork => ({
+  name: 'default' as NetworkName,
+  protocol: 107 as RouteProtocol,
+  backend: 'direct',
+  mtu: 0,
+  vxlan: {vni: 1, port: 8472, device: 'ng-vx0'},
+  pods: {mode: 'bridge'},
+  ...changed,
+})
 
 /** "b 10.1.2.0/24 fd00:2::/64 via 192.168.0.12 fd00::12": a node, its pod ranges, its addresses. Each is newer than the one before. */
 export function nodes(...texts: string[]): ReadonlyMap<NodeName, NodeFacts> {
@@ -11,12 +24,13 @@ export function nodes(...texts: string[]): ReadonlyMap<NodeName, NodeFacts> {
     texts.map((text, age) => {
       const [before = '', after = ''] = text.split(/ via ?/)
       const [name, ...cidrs] = before.split(' ').filter(Boolean)
-      const facts = {
+      const facts: NodeFacts = {
         name: name as NodeName,
         machineId: `id-${name}`,
         createdAt: age,
         podCIDRs: cidrs.map(parseCidr),
         addresses: after.split(' ').filter(Boolean).map(parseIp),
+        vteps: [],
         problems: [],
       }
       return [facts.name, facts]
@@ -30,6 +44,8 @@ export function kernel(links: readonly string[], routes: readonly Route[] = []):
     links: new Map<IfIndex, Link>(),
     addresses: new Map<IfIndex, Address[]>(),
     routes: byDestination(routes),
+    neighbours: new Map(),
+    fdb: new Map(),
   }
   for (const text of links) {
     const [number, name, ...words] = text.split(' ')

@@ -244,7 +244,13 @@ const CASES: readonly Case[] = [
 
 const snapshot = (lines: readonly string[]) => {
   const those = (prefix: string) => lines.filter(line => line.startsWith(prefix)).map(line => line.slice(prefix.length))
-  return {links: those('link ').map(link), addresses: those('addr ').map(address), routes: those('route ').map(route)}
+  return {
+    links: those('link ').map(link),
+    addresses: those('addr ').map(address),
+    routes: those('route ').map(route),
+    neighbours: [],
+    fdb: [],
+  }
 }
 
 for (const {title, before = [], changes, after} of CASES) {

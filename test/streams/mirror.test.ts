@@ -20,6 +20,8 @@ const snapshot = (...destinations: string[]): KernelSnapshot => ({
   links: [],
   addresses: [],
   routes: destinations.map(each => route(each)),
+  neighbours: [],
+  fdb: [],
 })
 const came = (destination: string, own = false): KernelChange => ({
   object: 'route',

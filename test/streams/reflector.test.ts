@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {ApiError} from '../../src/streams/list-watch.ts'
 import {type Notice, type ReflectOptions, reflect} from '../../src/streams/reflector.ts'
 import type {View} from '../../src/streams/view.ts'
-import {FakeServer, type Thing} from './fake-server.ts'
+import {FakeServer, gone, type Thing} from './fake-server.ts'
 
 const read = (object: unknown): number => (object as Thing).value
 const backoff = {baseMs: 1, capMs: 5}
@@ -246,6 +246,27 @@ test('silence makes a new watch, not a new list, unless it lasts', async t => {
     notices.slice(1, 4).map(n => n.type === 'rewatch' && n.why),
     ['silent', 'silent', 'silent'],
   )
+})
+
+test('every list, event and bookmark is a sign of life that is told', async t => {
+  for (const streaming of ['honours', 'refuses'] as const) {
+    const server = serverWith({a: 1})
+    server.streaming = streaming
+    let heard = 0
+    const {shows, until} = watched(t, server, {heard: () => heard++})
+    await shows({a: 1})
+    t.is(heard, 1)
+    await until(() => server.openWatches === 1)
+    // A heartbeat, which is no View.
+    server.put('a', 1)
+    await until(() => heard === 2)
+    server.bookmark()
+    await until(() => heard === 3)
+    server.forget()
+    server.cut(gone())
+    await until(() => heard === 4)
+    t.is(heard, 4)
+  }
 })
 
 test('bookmarks are a sign of life', async t => {

@@ -24,6 +24,7 @@ export const run = promisify(execFile)
 export interface NodeOptions {
   /** As {@link nodeObject} takes them. */
   readonly nodes?: readonly string[]
+  /** @default DIRECT */
   readonly config?: object
   readonly env?: Readonly<Record<string, string>>
   readonly api?: ApiServerOptions
@@ -64,6 +65,9 @@ export function nodeObject(text: string, more: {metadata?: object; status?: obje
     status: {addresses, ...more.status},
   }
 }
+
+/** Routes to peers and nothing else. */
+export const DIRECT = {networks: [{backend: 'direct', pods: {mode: 'bridge'}}]}
 
 /** The own node of every test. */
 export const SELF = 'a 10.64.1.0/24 fd00:64:1::/64 via 192.168.0.1 fd00:100::1'
@@ -108,10 +112,13 @@ export class TestNode {
       .filter(line => line !== '')
   }
 
-  /** Those with the agent's mark: "10.64.2.0/24 via 192.168.0.2 dev eth0 metric 2048". */
+  /** Those to peers with the agent's mark: "10.64.2.0/24 via 192.168.0.2 dev eth0 metric 2048". */
   async routes(family: 4 | 6 = 4): Promise<string[]> {
     const marked = (await this.allRoutes(family)).filter(line => line.includes(' proto 107 '))
-    return marked.map(line => line.replace(' proto 107', '')).sort()
+    return marked
+      .filter(line => !/^(unreachable|7) /.test(line))
+      .map(line => line.replace(' proto 107', ''))
+      .sort()
   }
 
   /** Waits until these are the agent's routes, no more and no less, each given as "10.64.2.0/24 via 192.168.0.2". */
@@ -199,6 +206,8 @@ export class TestNode {
 /** The agent's process, one after the other. */
 export class Agent {
   readonly config: string
+  /** The folder of what outlives it. */
+  readonly state: string
   readonly #folder: string
   readonly #namespace: string
   readonly #env: Readonly<Record<string, string>>
@@ -213,6 +222,7 @@ export class Agent {
     this.#namespace = namespace
     this.#env = env
     this.config = join(folder, 'config.yaml')
+    this.state = join(folder, 'state')
   }
 
   sibling(): Agent {
@@ -313,7 +323,7 @@ export async function built(): Promise<void> {
 
 /** A node whose agent runs, with an API server for it alone; removed with the test, however it ends. */
 export async function startNode(t: ExecutionContext, options: NodeOptions = {}): Promise<TestNode> {
-  const {nodes = [SELF], config = {}, env = {NODE_NAME: 'a'}, network = NETWORK, start = true} = options
+  const {nodes = [SELF], config = DIRECT, env = {NODE_NAME: 'a'}, network = NETWORK, start = true} = options
   const [namespace] = await namespaces(t, 1)
   await run('ip', ['netns', 'exec', namespace.name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0'])
   const folder = mkdtempSync(join(tmpdir(), 'ng-agent-'))
@@ -334,7 +344,7 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   t.teardown(() => agent.kill())
   const node = new TestNode(t, namespace, api, agent)
   writeFileSync(kubeconfig, node.kubeconfig())
-  writeFileSync(agent.config, JSON.stringify({kubernetes: {kubeconfig}, ...config}))
+  writeFileSync(agent.config, JSON.stringify({kubernetes: {kubeconfig}, folders: {state: agent.state}, ...config}))
   if (start) agent.start()
   return node
 }

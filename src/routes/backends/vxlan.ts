@@ -1,0 +1,45 @@
+/** Backend `vxlan`: through a tunnel to the end that the node publishes. */
+import type {Family, Ip} from '../../model/ip.ts'
+import type {FdbEntry, Neighbour} from '../../model/net.ts'
+import {VTEP_ANNOTATION, type Vtep, type VtepEnd} from '../../model/vtep.ts'
+import {type Backend, type Peer, routeVia, type Site} from './backend.ts'
+import {linkLocal} from './link-local.ts'
+
+/** NUD_PERMANENT and NTF_SELF, linux/neighbour.h. */
+const PERMANENT = 0x80
+const SELF = 0x02
+
+/**
+ * Over the family of the range where both nodes have an end of it, else over the other one: so pods have IPv6 between
+ * nodes that have only IPv4.
+ */
+export const vxlan: Backend = (peer, site) => {
+  const {network, underlay} = site
+  const vtep = peer.node.vteps.find(each => each.network === network.name)
+  if (!vtep) return `the node has published no end of a tunnel yet (annotation ${VTEP_ANNOTATION}${network.name})`
+  const differs = (['vni', 'port'] as const).find(key => vtep[key] !== network.vxlan[key])
+  if (differs) return `its tunnel has the ${differs} ${vtep[differs]}, and ours ${network.vxlan[differs]}`
+  const end = commonEnd(peer.cidr.family, vtep, site)
+  if (!end) return `no tunnel of this node has the family of ${ends(vtep)}`
+  if (underlay.local.has(`${end.ip}`)) return `the end of its tunnel, ${end.ip}, is an address of this machine`
+  if (peer.cidr.contains(end.ip)) return `it contains the end of its own tunnel, ${end.ip}`
+  return reach(peer, site, end)
+}
+
+function commonEnd(family: Family, {ends}: Vtep, {devices}: Site): VtepEnd | undefined {
+  const usable = ends.filter(end => devices[end.ip.family] !== undefined)
+  return usable.find(end => end.ip.family === family) ?? usable[0]
+}
+
+function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd) {
+  const {cidr} = peer
+  const dev = site.devices[ip.family]!
+  // IPv6 refuses an onlink gateway that a route of another device leads to, as a wider one may; none leads to this one.
+  const gateway: Ip = cidr.family === 4 ? cidr.address : linkLocal(mac)
+  const hop = cidr.family === 4 ? {gateway, dev, onlink: true} : {gateway, dev}
+  const neighbour: Neighbour = {index: dev, ip: gateway, mac, state: PERMANENT}
+  const fdb: FdbEntry = {index: dev, mac, remote: ip, state: PERMANENT, flags: SELF}
+  return {route: routeVia(peer, site, hop), neighbour, fdb}
+}
+
+const ends = (vtep: Vtep): string => vtep.ends.map(({ip}) => `${ip}`).join(', ') || 'an end, since it has none'

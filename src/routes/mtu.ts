@@ -1,0 +1,53 @@
+/** What a pod's packet may have, so that it fits wherever it goes. */
+import type {Family, Ip} from '../model/ip.ts'
+import type {KernelState} from '../model/kernel.ts'
+import type {Link} from '../model/net.ts'
+import type {Problem} from './claims.ts'
+import type {RouteNetwork} from './network.ts'
+import {VXLAN_OVERHEAD} from './tunnels.ts'
+import {underlayMtu} from './underlay.ts'
+
+/** Bytes. RFC 8200: a device with less has no IPv6. */
+const IPV6_LEAST = 1280
+
+export interface EffectiveMtu {
+  readonly bytes: Readonly<Partial<Record<Family, number>>>
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Per family of the packet. With a backend that may use a tunnel, what fits through it: a peer may move behind one at
+ * any time, a pod keeps its MTU for life.
+ */
+export function effectiveMtu(
+  network: RouteNetwork,
+  own: readonly Ip[],
+  tunnels: Readonly<Partial<Record<Family, Link>>>,
+  kernel: KernelState,
+): EffectiveMtu {
+  const bytes: Partial<Record<Family, number>> = {}
+  const problems: Problem[] = []
+  const room = (family: Family): number | undefined => {
+    const ip = own.find(address => address.family === family)
+    const mtu = ip && underlayMtu(kernel, ip)
+    return mtu === undefined ? undefined : mtu - (network.backend === 'direct' ? 0 : VXLAN_OVERHEAD[family])
+  }
+  for (const family of [4, 6] as const) {
+    const tunnel = tunnels[family] ?? tunnels[family === 4 ? 6 : 4]
+    const mtu = network.mtu || (network.backend === 'direct' ? room(family) : tunnel?.mtu)
+    if (mtu !== undefined) bytes[family] = mtu
+    const most = room(family)
+    if (network.mtu > 0 && most !== undefined && network.mtu > most)
+      problems.push({
+        kind: 'device',
+        message: `network ${network.name}: an mtu of ${network.mtu} does not fit the interface with this node's IPv${family} address, which has room for ${most}; set mtu to that or less, or 0`,
+      })
+  }
+  for (const {name, mtu} of Object.values(tunnels))
+    if (mtu < IPV6_LEAST)
+      problems.push({
+        kind: 'device',
+        message: `the MTU of ${name} is ${mtu}, and IPv6 needs ${IPV6_LEAST}: no IPv6 of pods goes through it; raise that of the node's interface`,
+      })
+  return {bytes, problems}
+}

@@ -1,0 +1,36 @@
+/** Tells what puts right somebody else's doing from what follows the cluster. */
+import type {Change} from '../model/plans.ts'
+import type {Desired} from './desired.ts'
+import {equalRoutes} from './diff.ts'
+import type {TunnelSpec} from './tunnels.ts'
+
+/** What was wanted at the pass before, and all there. */
+export interface Before {
+  readonly desired: Desired
+  readonly tunnels: readonly TunnelSpec[] | undefined
+}
+
+/** Of a device that was removed, the device counts and the routes over it; the entries are of another one then. */
+export function isRepair(change: Change, before: Before): boolean {
+  const asked = wasWanted(change, before)
+  return change.op === 'delete' ? !asked : asked
+}
+
+function wasWanted(change: Change, {desired: before, tunnels}: Before): boolean {
+  switch (change.object) {
+    case 'route': {
+      const wanted = before.routes.get(`${change.item.destination}`)
+      return wanted !== undefined && equalRoutes(wanted, change.item)
+    }
+    case 'neighbour':
+      return before.tunnels.get(change.item.index)?.neighbours.get(`${change.item.ip}`)?.mac === change.item.mac
+    case 'fdb': {
+      const wanted = before.tunnels.get(change.item.index)?.fdb.get(change.item.mac)
+      return wanted !== undefined && `${wanted.remote}` === `${change.item.remote}`
+    }
+    case 'address':
+      return before.tunnels.get(change.item.index)?.addresses.some(({ip}) => `${ip}` === `${change.item.ip}`) ?? false
+    case 'link':
+      return tunnels?.some(({name}) => name === change.item.name) ?? false
+  }
+}
