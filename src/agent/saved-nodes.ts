@@ -6,7 +6,7 @@ import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {LastGood} from '../streams/last-good.ts'
 import {sleep} from '../streams/lifetime.ts'
-import {checkNodeFile, formatBody, formatHead, type Head, parseBody} from './node-file.ts'
+import {checkNodeFile, formatBody, formatHead, type Head, type NodeFile, parseBody} from './node-file.ts'
 import {readWhole, removeLeftovers, replaceFile} from './whole-file.ts'
 
 /** Bytes. 5,000 nodes with tunnels of three networks are 4 MB. */
@@ -14,7 +14,7 @@ const MAX_BYTES = 16 * 1024 * 1024
 /** The first line is shorter. */
 const HEAD_BYTES = 4096
 /** Milliseconds that a disk may take at the start, and at the end. */
-const PATIENCE_MS = {start: 1000, stop: 1000} as const
+const PATIENCE_MS = {start: 1000, stop: 2000} as const
 const RESOURCE = {resource: 'nodes'} as const
 
 export interface SavedNodesOptions {
@@ -26,10 +26,12 @@ export interface SavedNodesOptions {
 }
 
 export class SavedNodes {
-  /** How many nodes an earlier agent knew. 0 before they are loaded. */
+  /** How many nodes an earlier agent knew, as far as is known. */
   count = 0
   readonly #path: string
   readonly #options: SavedNodesOptions
+  /** Until it is of no more use: it may be large. */
+  #file: Promise<NodeFile | undefined> | undefined
   /** What the file says. */
   #written: Pick<Head, 'cluster' | 'sha256'> | undefined
   #begun = false
@@ -43,32 +45,41 @@ export class SavedNodes {
     for (const op of ['read', 'write'] as const) options.metrics.snapshotErrors.inc({...RESOURCE, op}, 0)
   }
 
-  /** Undefined: there is nothing that can be used; if there should be, that has been told. Never rejects, never takes long. */
-  async load(): Promise<LastGood<NodeName, NodeFacts> | undefined> {
+  /** Resolves when {@link count} is known, or takes so long that nothing should wait for it. Never rejects. */
+  async counted(): Promise<void> {
     const done = new AbortController()
-    const late = sleep(PATIENCE_MS.start, done.signal).then(() => {
-      throw new Error(`the disk has not answered for ${PATIENCE_MS.start} ms`)
-    })
+    const late = sleep(PATIENCE_MS.start, done.signal).then(() => 'late' as const)
+    this.#file ??= this.#load().catch(error => this.#useless(error))
+    if ((await Promise.race([this.#file, late])) === 'late')
+      this.#options.log.warn('the saved nodes take long to be read; not waiting for them', {path: this.#path})
+    done.abort()
+  }
+
+  /** Undefined: there is nothing that can be used; if there should be, that has been told. Never rejects. */
+  async lastGood(): Promise<LastGood<NodeName, NodeFacts> | undefined> {
+    const file = await this.#file
+    this.#file = undefined
+    if (!file) return undefined
     try {
-      return await Promise.race([this.#load(), late])
+      return {items: await parseBody(file.body), savedAt: file.savedAt}
     } catch (error) {
       return this.#useless(error)
-    } finally {
-      done.abort()
     }
   }
 
-  async #load(): Promise<LastGood<NodeName, NodeFacts> | undefined> {
-    const file = await readWhole(this.#path, MAX_BYTES)
-    if (!file) return undefined
-    const {body, count, savedAt, ...written} = checkNodeFile(file)
+  async #load(): Promise<NodeFile | undefined> {
+    const bytes = await readWhole(this.#path, MAX_BYTES)
+    if (!bytes) return undefined
+    const file = checkNodeFile(bytes)
     const cluster = this.#options.cluster()
-    if (cluster !== undefined && written.cluster !== undefined && cluster !== written.cluster)
+    if (cluster !== undefined && file.cluster !== undefined && cluster !== file.cluster)
       throw new Error('it is of another cluster')
-    this.#written = written
-    this.count = count
-    this.#tellTime(savedAt)
-    return {savedAt, read: () => parseBody(body).catch(error => this.#useless(error))}
+    // A slow disk: something newer has been saved meanwhile.
+    if (this.#written) return undefined
+    this.#written = {cluster: file.cluster, sha256: file.sha256}
+    this.count = file.count
+    this.#tellTime(file.savedAt)
+    return file
   }
 
   #useless(error: unknown): undefined {
@@ -79,6 +90,8 @@ export class SavedNodes {
 
   /** One after the other. False: they could not be saved, which has been told. Never rejects. */
   save(nodes: ReadonlyMap<NodeName, NodeFacts>): Promise<boolean> {
+    // There are live ones.
+    this.#file = undefined
     this.#last = this.#last.then(() => this.#save([...nodes.values()]))
     return this.#last
   }

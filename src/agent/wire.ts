@@ -1,37 +1,21 @@
 /** The whole flow: what arrives, what is wanted of it, and who carries it out. */
-import {
-  defer,
-  filter,
-  first,
-  forkJoin,
-  map,
-  merge,
-  type Observable,
-  ReplaySubject,
-  scan,
-  share,
-  switchMap,
-  tap,
-} from 'rxjs'
+import {defer, first, forkJoin, merge, type Observable, of, ReplaySubject, share, switchMap, tap} from 'rxjs'
 import type {KubeClient} from '../kube/client.ts'
 import type {Config} from '../model/config.ts'
-import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {KernelState, KernelView} from '../model/kernel.ts'
+import type {KernelState} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
-import type {KernelWriter} from '../model/plans.ts'
 import type {Kernel} from '../netlink/kernel.ts'
 import {kernelWriter} from '../netlink/kernel-writer.ts'
 import {kernelSource} from '../netlink/source.ts'
 import type {Metrics} from '../observe/metrics.ts'
-import type {RouteNetwork} from '../routes/network.ts'
-import {brokenReport, hasFailed, type PassInput, type RouteReport, routePass} from '../routes/pass.ts'
-import {coalesce} from '../streams/coalesce.ts'
+import type {RouteReport} from '../routes/pass.ts'
+import {hostPodStream} from '../streams/host-pods.ts'
 import {saveChanges, standIn} from '../streams/last-good.ts'
 import {createMirror} from '../streams/mirror.ts'
 import {nodeStream} from '../streams/nodes.ts'
-import type {View} from '../streams/view.ts'
 import {forwarding} from './forwarding.ts'
 import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
+import {type Identity, routes, type Sources, wakes} from './passes.ts'
 import {publish} from './publish.ts'
 import {routeReporter} from './report.ts'
 import type {SavedNodes} from './saved-nodes.ts'
@@ -62,27 +46,36 @@ export function flow(
     share({connector: () => new ReplaySubject(1)}),
   )
   // Only then: what an earlier process left in the kernel and on disk tells how many nodes there must be.
-  const nodes$ = forkJoin([kernel$.pipe(first(view => view.synced)), defer(() => saved.load())]).pipe(
-    switchMap(([{state}, lastGood]) =>
+  const nodes$ = forkJoin([kernel$.pipe(first(view => view.synced)), defer(() => saved.counted())]).pipe(
+    switchMap(([{state}]) =>
       nodeStream(client.listWatch({group: '', version: 'v1', resource: 'nodes'}), {
         notice: reflectorReporter('nodes', log, metrics),
         heard: contactReporter('nodes', metrics),
         expected: () => Math.max(countNodes(state, config.networks), saved.count),
       }).pipe(
         saveChanges(nodes => saved.save(nodes)),
-        standIn(lastGood),
+        standIn(() => saved.lastGood()),
       ),
     ),
     tap(view => status.set('nodes', view.synced ? undefined : view.reason)),
     tap(snapshotReporter('nodes', log, metrics)),
+    share({connector: () => new ReplaySubject(1)}),
   )
-  const wakes$ = wakes({nodes$, kernel$}).pipe(share({connector: () => new ReplaySubject(1)}))
+  const hostPods = (network: Config['networks'][number]): Sources['hostPods$'] => {
+    const {selector, namespace} = network.nodeAddresses.hostPods
+    if (selector === undefined) return of({synced: true, items: new Map(), at: 0})
+    return hostPodStream(client.listWatch({group: '', version: 'v1', resource: 'pods', namespace}), {
+      selector,
+      notice: reflectorReporter('pods', log, metrics),
+      heard: contactReporter('pods', metrics),
+    })
+  }
   const ports = {writer: kernelWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
 
   const passes = config.networks.map(network => {
     status.set(`network ${network.name}`, 'its first pass has not ended yet')
     const report = routeReporter(log, metrics)
-    return routes(wakes$, network, identity, ports).pipe(
+    return routes(wakes({nodes$, kernel$, hostPods$: hostPods(network)}), network, identity, ports).pipe(
       tap(result => {
         report(result)
         if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
@@ -109,79 +102,3 @@ function whyUnready({routes, refused}: RouteReport): string | undefined {
   const [first] = refused
   return first && routes[4] + routes[6] === 0 ? `the kernel refuses every route: ${first.refusal.message}` : undefined
 }
-
-export interface Sources {
-  readonly nodes$: Observable<View<NodeName, NodeFacts>>
-  readonly kernel$: Observable<KernelView>
-}
-
-export interface Ports {
-  readonly writer: KernelWriter
-  /** Brackets every pass, so that one which never comes back is seen. Calls the result when it has come back. */
-  readonly passing: (domain: string) => () => void
-}
-
-export interface Identity {
-  readonly self: NodeName | undefined
-  readonly machineId: string
-}
-
-/** Facts and the kernel's state, whenever one of them changes and both are known: nothing is pruned before that. */
-export function wakes({nodes$, kernel$}: Sources): Observable<PassInput> {
-  return merge(
-    nodes$.pipe(map(nodes => ({nodes, source: 'node' as const}))),
-    kernel$.pipe(map(kernel => ({kernel, source: 'kernel' as const}))),
-  ).pipe(
-    scan((known: Known, news): Known => ({...known, ...news}), {source: 'node'}),
-    filter(isComplete),
-    map(({nodes, kernel, source}) => ({
-      nodes,
-      kernel: kernel.state,
-      source,
-      since: source === 'node' ? nodes.at : kernel.at,
-    })),
-  )
-}
-
-/** One network's routes: a pass at a time, always over the newest facts, again until the kernel has them. */
-export function routes(
-  wakes$: Observable<PassInput>,
-  network: RouteNetwork,
-  who: Identity,
-  ports: Ports,
-): Observable<RouteReport> {
-  const pass = routePass({network, writer: ports.writer, ...who})
-  return wakes$.pipe(
-    coalesce(
-      async input => {
-        const passed = ports.passing('routes')
-        try {
-          return await pass(input)
-        } finally {
-          passed()
-        }
-      },
-      {failed: hasFailed, onThrow: error => brokenReport(network, error), merge: earlier},
-    ),
-  )
-}
-
-interface Known {
-  readonly nodes?: View<NodeName, NodeFacts>
-  readonly kernel?: KernelView
-  readonly source: PassInput['source']
-}
-
-type Complete = Known & {
-  readonly nodes: Extract<View<NodeName, NodeFacts>, {synced: true}>
-  readonly kernel: Extract<KernelView, {synced: true}>
-}
-
-const isComplete = (known: Known): known is Complete => known.nodes?.synced === true && known.kernel?.synced === true
-
-/** The newest facts, with the time of the event that has waited longest. */
-const earlier = (waiting: PassInput, newest: PassInput): PassInput => ({
-  ...newest,
-  source: waiting.source,
-  since: waiting.since,
-})

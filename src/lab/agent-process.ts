@@ -5,6 +5,7 @@ import {open, readFile, writeFile} from 'node:fs/promises'
 import {get} from 'node:http'
 import {join} from 'node:path'
 import {stringify} from 'yaml'
+import type {BackendName} from '../model/config.ts'
 import {sleep} from '../streams/lifetime.ts'
 import {type NodePlan, urlAt} from './plan.ts'
 import type {Run} from './run.ts'
@@ -20,6 +21,7 @@ export interface AgentSettings {
   /** The file that node runs. */
   readonly bundle: string
   readonly kubeconfig: string
+  readonly backend: BackendName
   /** The relay's HTTP socket. */
   readonly proxy: string
   readonly onChange: (state: AgentState) => void
@@ -35,6 +37,8 @@ const METRICS_PORT = 9464
 export class AgentProcess {
   readonly logFile: string
   readonly configFile: string
+  /** The folder of what must outlive the agent. */
+  readonly stateFolder: string
   state: AgentState = {is: 'stopped', how: 'not started yet'}
   readonly #run: Run
   readonly #node: NodePlan
@@ -45,6 +49,7 @@ export class AgentProcess {
   constructor(run: Run, node: NodePlan, settings: AgentSettings) {
     this.logFile = join(run.folder, `${node.name}.log`)
     this.configFile = join(run.folder, `${node.name}.yaml`)
+    this.stateFolder = join(run.folder, `${node.name}.state`)
     this.#run = run
     this.#node = node
     this.#settings = settings
@@ -61,6 +66,8 @@ export class AgentProcess {
     const config = {
       node: this.#node.name,
       kubernetes: {kubeconfig: this.#settings.kubeconfig},
+      networks: [{backend: this.#settings.backend}],
+      folders: {state: this.stateFolder},
       metrics: {listen: `:${METRICS_PORT}`},
     }
     await writeFile(this.configFile, stringify(config))

@@ -1,7 +1,10 @@
 /** What `--once` finds out: whether every agent gets ready, has its routes, and every pod reaches every other one. */
+import type {NodeName} from '../model/facts.ts'
 import {describeState} from './agent-process.ts'
 import type {Lab} from './lab.ts'
+import type {LabNode} from './node.ts'
 import type {Ping, PingResult} from './pings.ts'
+import {describeWays} from './ways.ts'
 
 export interface Verdict {
   /** One line, without its end. */
@@ -40,14 +43,26 @@ export async function check(lab: Lab): Promise<Verdict> {
     if (agent.state.is === 'died') failures.push(`the agent of ${name} ${describeState(agent.state)}`)
     if (routes.size !== expected || agent.state.is === 'died') suspects.add(name)
   }
+  for (const {name} of withoutTunnel(lab)) {
+    failures.push(`${name} has published no tunnel`)
+    suspects.add(name)
+  }
   return {summary: summarise(lab, silent), failures: [...new Set(failures)], suspects: [...suspects]}
 }
 
-/** What the kernels tell of their routes may come later than the agents' word that they are ready. */
+/** What the kernels tell of their routes, and the API server of the nodes, may come later than the agents' word. */
 async function routesSeen(lab: Lab): Promise<void> {
   const deadline = performance.now() + PATIENCE.routes
-  const missing = () => lab.nodes.some(({name, routes}) => routes.size !== lab.expectedRoutes(name))
+  const missing = () =>
+    withoutTunnel(lab).length > 0 || lab.nodes.some(({name, routes}) => routes.size !== lab.expectedRoutes(name))
   while (missing() && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
+}
+
+/** Ready, and yet no route from beyond their subnet is expected: nobody would miss them. */
+function withoutTunnel({backend, nodes, nodeObjects}: Lab): readonly LabNode[] {
+  if (backend === 'direct') return []
+  const isOut = (name: string) => (nodeObjects?.get(name as NodeName)?.vteps.length ?? 0) > 0
+  return nodes.filter(({name, agent}) => agent.state.is === 'ready' && !isOut(name))
 }
 
 /** Those that never were, although asked again and again. */
@@ -65,12 +80,12 @@ function summarise(lab: Lab, silent: readonly Ping[]): string {
   const count = (pings: readonly Ping[], family: number) => pings.filter(ping => ping.family === family).length
   const perFamily = plan.families.map(family => `IPv${family} ${count(pairs, family) - count(silent, family)}`)
   const routes = [...new Set(nodes.map(node => node.routes.size))]
+  const ways = describeWays(nodes.flatMap(node => [...node.routes.values()]))
   return [
     `${plural(nodes.length, 'node')}, ${plural(pods.length, 'pod')}: `,
     `${pairs.length - silent.length} of ${pairs.length} pings answered (${perFamily.join(', ')}), `,
-    routes.length === 1
-      ? `${plural(routes[0]!, 'route')} on every node; `
-      : `${routes.join(' or ')} routes on a node; `,
+    routes.length === 1 ? `${plural(routes[0]!, 'route')} on every node` : `${routes.join(' or ')} routes on a node`,
+    ways.includes(',') ? ` (${ways} in all); ` : ways ? ` (${ways}); ` : '; ',
     readyAfter === undefined ? 'never ready' : `ready after ${(readyAfter / 1000).toFixed(1)} s`,
   ].join('')
 }

@@ -4,12 +4,15 @@ import {join} from 'node:path'
 import {Subscription} from 'rxjs'
 import {KubeClient} from '../kube/client.ts'
 import {Credentials} from '../kube/credentials.ts'
+import type {BackendName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import {sleep} from '../streams/lifetime.ts'
-import {equalNodeFacts, nodeStream} from '../streams/nodes.ts'
+import {nodeStream} from '../streams/nodes.ts'
 import {describeState} from './agent-process.ts'
 import {type ControlPlane, startControlPlane} from './control-plane.ts'
+import {expectedRoutes} from './expected-routes.ts'
 import {mapLimited} from './limit.ts'
+import {objectNews, routeNews} from './news.ts'
 import {LabNode, type NodeReports} from './node.ts'
 import {createObjects} from './objects.ts'
 import {type Ping, type PingResult, pairsOf, pingEach, pingKey} from './pings.ts'
@@ -21,6 +24,8 @@ import {wireNodes, wirePods} from './wiring.ts'
 export interface LabOptions extends LabSize {
   /** Ends the lab when it aborts, during its start too. */
   readonly signal: AbortSignal
+  /** Of the agents' network. @default 'auto' */
+  readonly backend?: BackendName
   /** The file that the agents run. @default dist/netgraft.js */
   readonly bundle?: string
   /** A folder with `kube-apiserver` and `etcd` to use. @default the embedded API server */
@@ -38,8 +43,6 @@ export interface LabEvent {
 
 const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'netgraft.js')
 const EVENTS_KEPT = 200
-/** Changes of one node at one moment that are told one by one. */
-const TOLD_SINGLY = 4
 
 /** Resolves when everything is wired and the agents are started, which are not ready yet. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -101,6 +104,10 @@ export class Lab {
     this.kubeconfig = join(run.folder, 'kubeconfig')
   }
 
+  get backend(): BackendName {
+    return this.#options.backend ?? 'auto'
+  }
+
   get nodes(): readonly LabNode[] {
     return this.#nodes
   }
@@ -122,10 +129,8 @@ export class Lab {
   /** What a node's agent should have, as the API server's nodes are now. */
   expectedRoutes(name: string): number | undefined {
     if (!this.nodeObjects) return undefined
-    const others = [...this.nodeObjects.values()].filter(node => node.name !== name)
-    return others
-      .flatMap(node => node.podCIDRs.map(cidr => node.addresses.some(address => address.family === cidr.family)))
-      .filter(Boolean).length
+    const own = this.plan.nodes.find(node => node.name === name)!
+    return expectedRoutes(own, this.nodeObjects.values(), this.backend).size
   }
 
   /** For {@link startLab}. */
@@ -199,7 +204,7 @@ export class Lab {
     const kubeconfig = join(this.folder, 'kubeconfig.nodes')
     const server = urlAt(new URL(url).protocol, this.plan.relay[0]!.ip, API_PORT)
     await writeFile(kubeconfig, this.controlPlane.kubeconfig(server), {mode: 0o600})
-    const settings = {bundle: this.#options.bundle, kubeconfig, proxy: relay.http}
+    const settings = {bundle: this.#options.bundle, kubeconfig, backend: this.backend, proxy: relay.http}
     for (const plan of this.plan.nodes) this.#nodes.push(await LabNode.open(this.#run, plan, settings, this.#reports))
     await mapLimited(this.nodes, 4, node => node.agent.start())
   }
@@ -211,10 +216,7 @@ export class Lab {
       if (this.nodes.every(({agent}) => agent.state.is === 'ready')) this.readyAfter ??= this.elapsed
     },
     routes: ({name}, {added, gone}) => {
-      if (added.length + gone.length > TOLD_SINGLY)
-        return this.#tell({node: name, text: `${added.length} routes added, ${gone.length} removed`})
-      for (const route of added) this.#tell({node: name, text: `+ ${route}`})
-      for (const route of gone) this.#tell({node: name, text: `- ${route}`})
+      for (const text of routeNews(added, gone)) this.#tell({node: name, text})
     },
     broken: ({name}, error) =>
       this.#tell({node: name, text: `its routes can no longer be watched: ${error.message}`, mood: 'bad'}),
@@ -224,12 +226,7 @@ export class Lab {
     const before = this.nodeObjects
     this.nodeObjects = objects
     if (!before || this.nodes.length === 0) return
-    for (const [name, node] of objects) {
-      const old = before.get(name)
-      if (old && equalNodeFacts(old, node)) continue
-      this.#tell({node: name, text: `Node object ${old ? 'changed' : 'created'}: ${node.podCIDRs.join(' ')}`})
-    }
-    for (const name of before.keys()) if (!objects.has(name)) this.#tell({node: name, text: 'Node object deleted'})
+    for (const news of objectNews(before, objects)) this.#tell(news)
   }
 
   #tell(event: Omit<LabEvent, 'at'>): void {

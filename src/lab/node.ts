@@ -3,16 +3,13 @@ import type {Subscription} from 'rxjs'
 import {Kernel} from '../netlink/kernel.ts'
 import {AgentProcess, type AgentSettings, type AgentState} from './agent-process.ts'
 import type {NodePlan} from './plan.ts'
-import {watchRoutes} from './route-watch.ts'
+import {type PeerRoutes, watchRoutes} from './route-watch.ts'
 import type {Run} from './run.ts'
 import {netnsPath} from './wiring.ts'
 
 export interface NodeReports {
   readonly agent: (node: LabNode, state: AgentState) => void
-  readonly routes: (
-    node: LabNode,
-    change: {readonly added: readonly string[]; readonly gone: readonly string[]},
-  ) => void
+  readonly routes: (node: LabNode, change: {readonly added: PeerRoutes; readonly gone: PeerRoutes}) => void
   readonly broken: (node: LabNode, error: Error) => void
 }
 
@@ -24,8 +21,8 @@ export class LabNode {
   /** Its kernel, as the agent sees it. Closed by the lab. */
   readonly kernel: Kernel
   readonly agent: AgentProcess
-  /** The agent's routes that the kernel has, as text. */
-  routes: ReadonlySet<string> = new Set()
+  /** The agent's routes to other nodes that the kernel has. */
+  routes: PeerRoutes = new Map()
   readonly #watching: Subscription
 
   static async open(
@@ -51,10 +48,10 @@ export class LabNode {
     this.agent = new AgentProcess(run, plan, {...settings, onChange: state => reports.agent(this, state)})
     this.#watching = watchRoutes(kernel, this.netns).subscribe({
       next: routes => {
-        const added = [...routes].filter(route => !this.routes.has(route))
-        const gone = [...this.routes].filter(route => !routes.has(route))
+        const added = without(routes, this.routes)
+        const gone = without(this.routes, routes)
         this.routes = routes
-        if (added.length + gone.length > 0) reports.routes(this, {added, gone})
+        if (added.size + gone.size > 0) reports.routes(this, {added, gone})
       },
       error: error => reports.broken(this, error),
     })
@@ -66,3 +63,6 @@ export class LabNode {
     this.kernel.close()
   }
 }
+
+const without = (routes: PeerRoutes, others: PeerRoutes): PeerRoutes =>
+  new Map([...routes].filter(([text]) => !others.has(text)))

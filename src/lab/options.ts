@@ -1,12 +1,17 @@
 /** The lab's command line. */
 import {parseArgs} from 'node:util'
-import type {LabFamily} from './plan.ts'
+import type {BackendName} from '../model/config.ts'
+import type {LabFamily, Topology} from './plan.ts'
 
 export const USAGE = `Usage: npm run lab -- [options]
 
   --nodes N          virtual nodes, each with an agent process of its own: 1 to 50 (default 3)
   --pods N           pods on each node: 0 to 20 (default 2)
   --family 4|6|dual  the families of node addresses and pod ranges (default dual)
+  --l3               a subnet for each node, with a router between them that knows no pods (default: all on one subnet)
+  --mixed            two subnets with such a router between them: the first two thirds of the nodes are on one
+  --backend B        how the agents reach other nodes' pods: auto, direct or vxlan (default auto: direct on the node's
+                     own subnet, vxlan beyond)
   --once             check that every pod reaches every other one, print a summary, and end: non-zero on any failure
   --help             print this
 
@@ -17,6 +22,8 @@ export interface LabArguments {
   readonly nodes: number
   readonly podsPerNode: number
   readonly family: LabFamily
+  readonly topology: Topology
+  readonly backend: BackendName
   readonly once: boolean
   readonly help: boolean
 }
@@ -24,15 +31,23 @@ export interface LabArguments {
 /** The message is one sentence. */
 export class UsageError extends Error {}
 
+/** With fewer nodes there is no second subnet, or nobody shares the first. */
+const MIXED_LEAST = 3
+
 /** Throws {@link UsageError}. */
 export function parseArguments(args: string[]): LabArguments {
-  const {nodes, pods, family, once, help} = parse(args)
+  const {nodes, pods, family, l3, mixed, backend, once, help} = parse(args)
   if (family !== '4' && family !== '6' && family !== 'dual')
     throw new UsageError(`--family is 4, 6 or dual, not "${family}"`)
+  if (backend !== 'auto' && backend !== 'direct' && backend !== 'vxlan')
+    throw new UsageError(`--backend is auto, direct or vxlan, not "${backend}"`)
+  if (l3 && mixed) throw new UsageError('--l3 and --mixed cannot be had together')
   return {
-    nodes: wholeNumber('--nodes', nodes, 1, 50),
+    nodes: wholeNumber(mixed ? '--nodes with --mixed' : '--nodes', nodes, mixed ? MIXED_LEAST : 1, 50),
     podsPerNode: wholeNumber('--pods', pods, 0, 20),
     family,
+    topology: l3 ? 'l3' : mixed ? 'mixed' : 'l2',
+    backend,
     once,
     help,
   }
@@ -46,6 +61,9 @@ function parse(args: string[]) {
         nodes: {type: 'string', default: '3'},
         pods: {type: 'string', default: '2'},
         family: {type: 'string', default: 'dual'},
+        l3: {type: 'boolean', default: false},
+        mixed: {type: 'boolean', default: false},
+        backend: {type: 'string', default: 'auto'},
         once: {type: 'boolean', default: false},
         help: {type: 'boolean', short: 'h', default: false},
       },

@@ -4,7 +4,9 @@ import type {Lab, LabEvent} from './lab.ts'
 import type {LabNode} from './node.ts'
 import {pingKey} from './pings.ts'
 import type {PodPlan} from './plan.ts'
+import type {PeerRoutes} from './route-watch.ts'
 import {type Line, type Span, type Style, table, width} from './text.ts'
+import {describeWays} from './ways.ts'
 
 /** What of a lab is shown. */
 export type Shown = Pick<
@@ -65,11 +67,17 @@ function nodeTable(lab: Shown): Line[] {
       span(name),
       span(plan.addresses.map(({ip}) => ip).join(' ')),
       span(ranges, object || !lab.nodeObjects ? undefined : 'warn'),
-      span(`${routes.size} of ${expected ?? '?'}`, routes.size === expected ? 'good' : 'warn'),
+      span(routesText(routes, expected), routes.size === expected ? 'good' : 'warn'),
       agentSpan(agent.state),
     ]
   })
   return table([heads.map(head => span(head, 'dim')), ...rows], GAP)
+}
+
+/** "4 of 4 direct", "3 of 4: 2 direct, 1 vxlan". */
+function routesText(routes: PeerRoutes, expected: number | undefined): string {
+  const ways = describeWays(routes.values())
+  return `${routes.size} of ${expected ?? '?'}${ways.includes(',') ? ':' : ''} ${ways}`.trimEnd()
 }
 
 function agentSpan(state: AgentState): Span {

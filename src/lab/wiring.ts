@@ -1,4 +1,4 @@
-/** The cables: nodes to the wire's bridge, pods to their node. Everything is inside the run's namespaces. */
+/** The cables: nodes to their subnet's bridge, pods to their node. Everything is inside the run's namespaces. */
 import {type FileHandle, open} from 'node:fs/promises'
 import {type Family, hostLength, type Ip, type IpWithPrefix, parseCidr, parseIp} from '../model/ip.ts'
 import {type IfIndex, type LinkSpec, type Mac, type Route, TABLE_MAIN} from '../model/net.ts'
@@ -8,7 +8,7 @@ import {addLink, decodeLink, dumpLinks, RTM_NEWLINK, setLink} from '../netlink/l
 import {addNeighbour} from '../netlink/neighbour.ts'
 import type {Request} from '../netlink/request.ts'
 import {addRoute} from '../netlink/route.ts'
-import {alone, type LabPlan, type NodePlan, type PodPlan} from './plan.ts'
+import {alone, type LabPlan, type NodePlan, type PodPlan, type SubnetPlan} from './plan.ts'
 
 export const netnsPath = (name: string): string => `/run/netns/${name}`
 
@@ -20,42 +20,54 @@ const STATIC = 4
 
 /** Of a pod's cable, whose two ends are alone with each other. */
 const MAC = {port: '02:00:00:00:00:01' as Mac, pod: '02:00:00:00:00:02' as Mac}
+/** Of each subnet's bridge, which otherwise takes the lowest of its ports: another one whenever a cable is added. */
+const BRIDGE_MAC = '02:00:00:00:01:fe' as Mac
+const FORWARDING = ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'] as const
 /**
  * The kernel keeps at most 1,024 neighbours per family that were learnt, counted over all namespaces together, the
  * machine's own included (net.ipv4.neigh.default.gc_thresh3). Nodes that would use them up are told theirs instead.
  */
 const NODES_THAT_LEARN = 20
 
-/** A bridge with the relay's addresses, and a cable to each node. */
-export async function wireNodes(plan: LabPlan): Promise<void> {
-  await within(plan.wire, async kernel => {
-    const bridge = await make(kernel, {name: 'br0', up: true, kind: {type: 'bridge'}})
-    await all(kernel, [setLink('lo', {up: true}), ...plan.relay.map(address => assign(bridge, address))])
-    for (const node of plan.nodes) {
-      await quickIpv6(node.netns)
-      await using target = await namespace(node.netns)
-      const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd, mac: macOf(plan, node)}} as const
-      await make(kernel, {name: node.name, master: bridge, up: true, kind})
-      await within(node.netns, async inside => {
-        const eth0 = await indexOf(inside, 'eth0')
-        const up = [setLink('lo', {up: true}), setLink(eth0, {up: true})]
-        await all(inside, [
-          ...up,
-          ...node.addresses.map(address => assign(eth0, address)),
-          ...(plan.nodes.length > NODES_THAT_LEARN ? neighbours(plan, node, eth0) : []),
-        ])
-      })
-    }
+/** A bridge for each subnet, a cable to each node, and a router if there are several: it knows the subnets alone. */
+export async function wireNodes({wire, subnets}: LabPlan): Promise<void> {
+  const routed = subnets.length > 1
+  await quickIpv6(wire)
+  await within(wire, async kernel => {
+    if (routed) for (const name of FORWARDING) await writeIfThere(kernel, name, '1')
+    await kernel.do(setLink('lo', {up: true}))
+    for (const subnet of subnets) await wireSubnet(kernel, subnet, routed)
   })
 }
 
-const macOf = (plan: LabPlan, node: NodePlan): Mac =>
-  `02:00:00:00:01:${plan.nodes.indexOf(node).toString(16).padStart(2, '0')}` as Mac
+async function wireSubnet(wire: Kernel, subnet: SubnetPlan, routed: boolean): Promise<void> {
+  const {bridge: name, addresses, nodes} = subnet
+  const told = nodes.length > NODES_THAT_LEARN
+  const bridge = await make(wire, {name, mac: BRIDGE_MAC, up: true, kind: {type: 'bridge'}})
+  await all(
+    wire,
+    addresses.map(address => assign(bridge, address)),
+  )
+  for (const node of nodes) {
+    await quickIpv6(node.netns)
+    await using target = await namespace(node.netns)
+    const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd, mac: node.mac}} as const
+    await make(wire, {name: node.name, master: bridge, up: true, kind})
+    await within(node.netns, async inside => {
+      const eth0 = await indexOf(inside, 'eth0')
+      await all(inside, [
+        setLink('lo', {up: true}),
+        setLink(eth0, {up: true}),
+        ...node.addresses.map(address => assign(eth0, address)),
+        ...neighbours(told ? nodes.filter(other => other !== node) : [], eth0),
+        ...(routed ? addresses.map(({ip}) => addRoute(defaultRoute(ip, eth0))) : []),
+      ])
+    })
+  }
+}
 
-const neighbours = (plan: LabPlan, node: NodePlan, index: IfIndex): Request[] =>
-  plan.nodes
-    .filter(other => other !== node)
-    .flatMap(other => other.addresses.map(({ip}) => addNeighbour({index, ip, mac: macOf(plan, other)})))
+const neighbours = (others: readonly NodePlan[], index: IfIndex): Request[] =>
+  others.flatMap(({addresses, mac}) => addresses.map(({ip}) => addNeighbour({index, ip, mac})))
 
 /** As the ptp plugin does: a cable each, routed, so that a pod sees nobody else's frames. */
 export async function wirePods(node: NodePlan): Promise<void> {
@@ -76,7 +88,7 @@ async function wirePod(kernel: Kernel, pod: PodPlan): Promise<void> {
       setLink(eth0, {up: true}),
       ...pod.addresses.map(ip => assign(eth0, alone(ip))),
       ...pod.addresses.map(({family}) => addNeighbour({index: eth0, ip: GATEWAY[family], mac: MAC.port})),
-      ...pod.addresses.map(({family}) => addRoute(defaultRoute(family, eth0))),
+      ...pod.addresses.map(({family}) => addRoute(defaultRoute(GATEWAY[family], eth0))),
     ])
   })
   await all(kernel, [
@@ -97,12 +109,12 @@ const assign = (index: IfIndex, {ip, length}: IpWithPrefix): Request =>
 
 const ROUTE = {type: 'unicast', table: TABLE_MAIN, protocol: STATIC} as const
 
-const defaultRoute = (family: Family, dev: IfIndex): Route => ({
+const defaultRoute = (gateway: Ip, dev: IfIndex): Route => ({
   ...ROUTE,
-  destination: ANYWHERE[family],
+  destination: ANYWHERE[gateway.family],
   metric: 1024,
   scope: 'global',
-  nextHops: [{gateway: GATEWAY[family], dev, onlink: true}],
+  nextHops: [{gateway, dev, onlink: true}],
 })
 
 const routeTo = (ip: Ip, dev: IfIndex): Route => ({
@@ -115,12 +127,14 @@ const routeTo = (ip: Ip, dev: IfIndex): Route => ({
 
 /** Without duplicate address detection: an address serves at once, not a second later. */
 const quickIpv6 = (netns: string): Promise<void> =>
-  within(netns, kernel =>
-    kernel.writeSysctl('ipv6/conf/default/accept_dad', '0').catch(error => {
-      // A kernel without IPv6.
-      if (error.code !== 'ENOENT') throw error
-    }),
-  )
+  within(netns, kernel => writeIfThere(kernel, 'ipv6/conf/default/accept_dad', '0'))
+
+async function writeIfThere(kernel: Kernel, sysctl: string, value: string): Promise<void> {
+  await kernel.writeSysctl(sysctl, value).catch(error => {
+    // A kernel without IPv6.
+    if (error.code !== 'ENOENT') throw error
+  })
+}
 
 /** The socket is closed at the end: an open one would keep a deleted namespace alive. */
 async function within<T>(netns: string, work: (kernel: Kernel) => Promise<T>): Promise<T> {

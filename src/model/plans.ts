@@ -1,4 +1,5 @@
 /** What the domains ask the edges to do. */
+import type {Ip} from './ip.ts'
 import type {KernelState} from './kernel.ts'
 import type {Address, FdbEntry, IfIndex, Link, LinkSpec, Mac, Neighbour, Route} from './net.ts'
 
@@ -66,6 +67,8 @@ export interface Refusal {
 export interface KernelWriter {
   /** Per change, in order: the refusal, or undefined. Rejects only when the outcome is unknown. */
   write(changes: readonly Change[]): Promise<readonly (Refusal | undefined)[]>
+  /** Lets the kernel look for the MACs of neighbours; what comes of it is seen in its state. Refusals are no matter. */
+  resolve(neighbours: readonly {readonly index: IfIndex; readonly ip: Ip}[]): Promise<void>
   /** Resolves once the kernel's state holds what was written: with that state, as the next pass will see it. */
   settle(): Promise<KernelState | undefined>
 }

@@ -3,7 +3,7 @@ import type {Change, KernelWriter, LinkChange, Refusal} from '../model/plans.ts'
 import {addAddress, deleteAddress} from './address.ts'
 import type {Kernel} from './kernel.ts'
 import {addLink, deleteLink, setLink} from './link.ts'
-import {addFdb, deleteFdb, deleteNeighbour, replaceNeighbour} from './neighbour.ts'
+import {addFdb, deleteFdb, deleteNeighbour, replaceNeighbour, resolveNeighbour} from './neighbour.ts'
 import type {Request} from './request.ts'
 import {addRoute, deleteRoute, replaceRoute} from './route.ts'
 
@@ -16,6 +16,9 @@ const STANDS = 'EEXIST'
 export function kernelWriter(kernel: Kernel, settle: KernelWriter['settle']): KernelWriter {
   return {
     settle,
+    resolve: async neighbours => {
+      await kernel.batch(neighbours.map(resolveNeighbour))
+    },
     write: async changes => {
       const requests: Request[] = []
       const ends: number[] = []

@@ -13,7 +13,7 @@ const NDA = {DST: 1, LLADDR: 2, VLAN: 5, PORT: 6, VNI: 7, IFINDEX: 8, MASTER: 9}
 /** `ndm_state`. */
 export const NUD = {REACHABLE: 0x02, STALE: 0x04, NOARP: 0x40, PERMANENT: 0x80} as const
 /** `ndm_flags`. */
-export const NTF = {SELF: 0x02, MASTER: 0x04} as const
+export const NTF = {USE: 0x01, SELF: 0x02, MASTER: 0x04} as const
 const BODY_BYTES = 12
 
 export interface NeighbourSpec {
@@ -38,6 +38,20 @@ export const replaceNeighbour = (entry: NeighbourSpec): Request =>
 /** Like `ip neigh del`. */
 export const deleteNeighbour = (entry: Pick<NeighbourSpec, 'index' | 'ip'>): Request =>
   neighbour('del', RTM_DELNEIGH, 0, entry)
+
+/**
+ * Like `ip neigh add … use`: the kernel asks the network for the MAC, as if a packet were to be sent. Only where no MAC
+ * is known: it would take the permanence from a permanent entry.
+ */
+export const resolveNeighbour = ({index, ip}: Pick<NeighbourSpec, 'index' | 'ip'>): Request => ({
+  type: RTM_NEWNEIGH,
+  flags: NLM_F.CREATE,
+  describe: () => `neigh use ${ip} dev ${index}`,
+  encode: to => {
+    header(to, AF[ip.family], index, 0, NTF.USE)
+    to.bytesAttribute(NDA.DST, ip.bytes)
+  },
+})
 
 /** Like `bridge fdb add`. */
 export const addFdb = (entry: FdbSpec): Request => fdb('add', RTM_NEWNEIGH, NLM_F.CREATE | NLM_F.EXCL, entry)

@@ -7,6 +7,7 @@ import {
   type IfIndex,
   type Mac,
   type Neighbour,
+  type NextHop,
   type Route,
   TABLE_MAIN,
 } from '../model/net.ts'
@@ -42,9 +43,11 @@ export interface Cluster {
   readonly own: NodeFacts | undefined
   /** The addresses under which a node is reached, in the order of preference. */
   readonly addressesOf: (node: NodeFacts) => readonly Ip[]
+  /** As in {@link Peer}, by a node's addresses. @default none */
+  readonly overLinkLocal?: (addresses: readonly Ip[]) => NextHop | undefined
 }
 
-export function desiredState({nodes, own, addressesOf}: Cluster, site: Site): Desired {
+export function desiredState({nodes, own, addressesOf, overLinkLocal}: Cluster, site: Site): Desired {
   const {claims, problems} = settleClaims(
     nodes.values(),
     site.underlay.subnets.map(subnet => subnet.cidr),
@@ -57,7 +60,8 @@ export function desiredState({nodes, own, addressesOf}: Cluster, site: Site): De
       continue
     }
     peers.add(claim.node.name)
-    const reach = reachOf({...claim, addresses: addressesOf(claim.node)}, own, site)
+    const addresses = addressesOf(claim.node)
+    const reach = reachOf({...claim, addresses, overLinkLocal: () => overLinkLocal?.(addresses)}, own, site)
     const problem = 'route' in reach ? result.add(claim, reach) : reach
     if (problem) problems.push(problem)
   }

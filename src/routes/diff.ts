@@ -119,7 +119,10 @@ function diffNeighbours(want: TunnelEntries, have: ReadonlyMap<string, Neighbour
   return changes
 }
 
-/** Those that the kernel gives a device by itself are of the link's scope. */
+/**
+ * Those that the kernel gives a device by itself are of the link's scope. An old one goes when a new one has its place:
+ * with the last address of a family the kernel takes all routes of it from the device.
+ */
 function diffAddresses({addresses}: TunnelEntries, have: readonly Address[]): AddressChange[] {
   const same = (a: Address, b: Address) => `${a.ip}` === `${b.ip}` && a.length === b.length
   return [
@@ -128,6 +131,7 @@ function diffAddresses({addresses}: TunnelEntries, have: readonly Address[]): Ad
       .map(item => ({object: 'address', op: 'add', item}) as const),
     ...have
       .filter(item => item.scope === 'global' && !addresses.some(other => same(item, other)))
+      .filter(({ip}) => addresses.some(other => other.ip.family === ip.family))
       .map(item => ({object: 'address', op: 'delete', item}) as const),
   ]
 }

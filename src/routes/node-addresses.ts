@@ -11,8 +11,6 @@ export interface AddressSources {
   readonly ipv6Prefix?: Ip | undefined
   /** IPv6 addresses of the hostNetwork pods on a node. */
   readonly hostPods: ReadonlyMap<NodeName, readonly Ip[]>
-  /** The IPv6 link-local address of the neighbour that has an IPv4 address. A route via it has to name the device. */
-  readonly linkLocal?: ((ipv4: Ip) => Ip | undefined) | undefined
 }
 
 /**
@@ -30,25 +28,12 @@ export function nodeAddresses(node: NodeFacts, sources: AddressSources): readonl
 }
 
 function derivedIpv6(node: NodeName, ipv4: readonly Ip[], sources: AddressSources): readonly Ip[] {
-  const {ipv6Prefix, hostPods, linkLocal} = sources
+  const {ipv6Prefix, hostPods} = sources
   if (ipv6Prefix && ipv4.length > 0) return ipv4.map(ip => withPrefix(ip, ipv6Prefix))
-  const told = hostPods.get(node)
-  if (told && told.length > 0) return told
-  return linkLocal ? ipv4.flatMap(ip => linkLocal(ip) ?? []) : []
+  return hostPods.get(node) ?? []
 }
 
 const has = (addresses: readonly Ip[], family: Family): boolean => addresses.some(ip => ip.family === family)
-
-/** For {@link AddressSources.linkLocal}: `neighbours` are the kernel's on the underlay, by the text of their IPv4 address. Live. */
-export const linkLocalOf =
-  (neighbours: ReadonlyMap<string, Mac>) =>
-  (ipv4: Ip): Ip | undefined => {
-    const mac = neighbours.get(`${ipv4}`)
-    return mac !== undefined && isOfOneHost(mac) ? ofNeighbour(ipv4, mac) : undefined
-  }
-
-/** Not that of a group, nor the zeros of a device that has none. */
-const isOfOneHost = (mac: Mac): boolean => !(Number.parseInt(mac.slice(0, 2), 16) & 1) && mac !== '00:00:00:00:00:00'
 
 /** The link-local address that a host makes of its MAC by itself. RFC 4291, appendix A: fe80::/64 and a modified EUI-64. */
 export function eui64(mac: Mac): Ip {
@@ -65,20 +50,13 @@ export function concatenate(prefix: Ip, ipv4: Ip): Ip {
   return new Ip(bytes)
 }
 
-/**
- * Passes ask for 5,000 nodes again and again: an answer is kept, with its cached text, for as long as the facts that
- * hold the IPv4 address. Only the newest one: what it is made from hardly ever changes.
- */
-function remembering<By>(make: (ipv4: Ip, by: By) => Ip): (ipv4: Ip, by: By) => Ip {
-  const answers = new WeakMap<Ip, {readonly by: By; readonly ip: Ip}>()
-  return (ipv4, by) => {
-    const known = answers.get(ipv4)
-    if (known?.by === by) return known.ip
-    const ip = make(ipv4, by)
-    answers.set(ipv4, {by, ip})
-    return ip
-  }
-}
+/** The answers, with their cached text, for as long as the facts that hold the IPv4 address: passes ask again and again. */
+const answers = new WeakMap<Ip, {readonly prefix: Ip; readonly ip: Ip}>()
 
-const withPrefix = remembering((ipv4, prefix: Ip) => concatenate(prefix, ipv4))
-const ofNeighbour = remembering((_, mac: Mac) => eui64(mac))
+function withPrefix(ipv4: Ip, prefix: Ip): Ip {
+  const known = answers.get(ipv4)
+  if (known?.prefix === prefix) return known.ip
+  const ip = concatenate(prefix, ipv4)
+  answers.set(ipv4, {prefix, ip})
+  return ip
+}

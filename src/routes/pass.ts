@@ -7,10 +7,12 @@ import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
 import {formatVtep, type Vtep} from '../model/vtep.ts'
 import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
-import {type Cluster, type Desired, desiredState, findSelf} from './desired.ts'
+import {type Desired, desiredState, findSelf} from './desired.ts'
 import {additions, diffState, type RouteConflict} from './diff.ts'
 import {effectiveMtu} from './mtu.ts'
+import {Neighbourhood, type Neighbourly} from './neighbourhood.ts'
 import type {RouteNetwork} from './network.ts'
+import {nodeAddresses} from './node-addresses.ts'
 import {type Before, isRepair} from './repair.ts'
 import {diffTunnels, indexesOf, standingTunnels, type TunnelSpec, vtepOf, wantedTunnels} from './tunnels.ts'
 import {formatUnderlay, readUnderlay, type Underlay} from './underlay.ts'
@@ -22,8 +24,15 @@ export interface NodesView {
   readonly stale?: unknown
 }
 
+/** What hostNetwork pods tell of their nodes' addresses: another object, as soon as something has changed. */
+export interface HostPodsView {
+  readonly synced: boolean
+  readonly items: ReadonlyMap<NodeName, readonly Ip[]>
+}
+
 export interface PassInput {
   readonly nodes: NodesView
+  readonly hostPods: HostPodsView
   readonly kernel: KernelState
   /** What asks for the pass, and when it arrived (`performance.now()`). */
   readonly source: 'node' | 'kernel'
@@ -66,6 +75,8 @@ export interface RouteReport {
   readonly mtu: Readonly<Partial<Record<Family, number>>>
   /** What the node's object does not say yet. */
   readonly publish?: Publication | undefined
+  /** Neighbours whose MAC is asked for: another pass is due when it is known. */
+  readonly unresolved: number
   /** The pass itself broke: nothing of the rest is known. */
   readonly error?: unknown
 }
@@ -83,14 +94,16 @@ interface Situation {
  */
 export function routePass(options: PassOptions): (input: PassInput) => Promise<RouteReport> {
   const {network, writer} = options
-  const plan = planner()
+  const plan = planner(network)
   let lastInput: PassInput | undefined
   let before: Before | undefined
   return async input => {
     const startedAt = performance.now()
     const source = input === lastInput ? 'retry' : before ? input.source : 'start'
     lastInput = input
-    const {nodes} = input
+    const {nodes, hostPods} = input
+    // What may be older than the kernel's state, or lacks something, adds to it and takes nothing away.
+    const partial = nodes.stale !== undefined || !hostPods.synced
     const refused: {change: Change; refusal: Refusal}[] = []
     const written: Change[] = []
     const carryOut = async (changes: readonly Change[]): Promise<KernelState | undefined> => {
@@ -104,15 +117,20 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     }
 
     let {kernel} = input
-    const situation = look(options, nodes, kernel)
+    const situation = look(options, input)
     const wanted = wantedTunnels(network, situation.own, situation.addresses, kernel, situation.underlay.local)
     const devices = diffTunnels(network, wanted, kernel)
     kernel = (await carryOut(devices.changes)) ?? kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 
-    const desired = plan(nodes, situation, {network, underlay: situation.underlay, devices: indexesOf(tunnels)})
+    const {desired, unresolved} = plan(input, situation, {
+      network,
+      underlay: situation.underlay,
+      devices: indexesOf(tunnels),
+    })
     const {changes, conflicts} = diffState(desired, kernel, network.protocol)
-    await carryOut(nodes.stale ? additions(changes, kernel) : changes)
+    await carryOut(partial ? additions(changes, kernel) : changes)
+    if (unresolved.length > 0) await writer.resolve(unresolved)
 
     const mtu = effectiveMtu(network, situation.addresses, tunnels, kernel)
     const repaired = before ? written.filter(change => isRepair(change, before!)).length : 0
@@ -131,26 +149,44 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       peers: desired.peers,
       routes: count(desired, refused, conflicts),
       mtu: mtu.bytes,
-      publish: nodes.stale ? undefined : publicationOf(network, situation.own, wanted, vtepOf(network, tunnels)),
+      unresolved: unresolved.length,
+      publish: partial ? undefined : publicationOf(network, situation.own, wanted, vtepOf(network, tunnels)),
     }
   }
 }
 
 /** This node's place in the cluster. */
-function look({self, machineId}: PassOptions, nodes: NodesView, kernel: KernelState): Situation {
+function look({self, machineId, network}: PassOptions, {nodes, kernel, hostPods}: PassInput): Situation {
   const name = findSelf(nodes.items, self, machineId)
   const own = name && nodes.items.get(name)
-  const addresses = own?.addresses ?? []
+  const addresses = own ? nodeAddresses(own, {...network.nodeAddresses, hostPods: hostPods.items}) : []
   return {own, addresses, underlay: readUnderlay(kernel, addresses, own?.podCIDRs ?? [])}
 }
 
-function planner(): (nodes: NodesView, situation: Situation, site: Site) => Desired {
-  let last: {nodes: NodesView; place: string; desired: Desired} | undefined
-  return (nodes, {own, underlay}, site) => {
-    const place = `${formatUnderlay(underlay)}\n${site.devices[4]} ${site.devices[6]}`
-    const cluster: Cluster = {nodes: nodes.items, own, addressesOf: node => node.addresses}
-    if (last?.nodes !== nodes || last.place !== place) last = {nodes, place, desired: desiredState(cluster, site)}
-    return last.desired
+interface Plan {
+  readonly desired: Desired
+  readonly unresolved: readonly Neighbourly[]
+}
+
+/** Keeps the last plan for as long as nothing that it was made from has changed. */
+function planner({nodeAddresses: config}: RouteNetwork): (input: PassInput, at: Situation, site: Site) => Plan {
+  let last: {inputs: readonly unknown[]; neighbourhood: Neighbourhood; plan: Plan} | undefined
+  return ({nodes, hostPods, kernel}, {own, underlay}, site) => {
+    const inputs = [nodes, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6]]
+    const neighbourhood = new Neighbourhood(kernel, underlay, last?.neighbourhood)
+    if (last?.inputs.every((each, i) => each === inputs[i]) && neighbourhood.agrees()) return last.plan
+    const sources = {...config, hostPods: hostPods.items}
+    const desired = desiredState(
+      {
+        nodes: nodes.items,
+        own,
+        addressesOf: node => nodeAddresses(node, sources),
+        ...(config.linkLocal && {overLinkLocal: addresses => neighbourhood.overLinkLocal(addresses)}),
+      },
+      site,
+    )
+    last = {inputs, neighbourhood, plan: {desired, unresolved: neighbourhood.unresolved}}
+    return last.plan
   }
 }
 
@@ -184,12 +220,16 @@ export function brokenReport(network: Pick<RouteNetwork, 'name'>, error: unknown
     peers: 0,
     routes: {4: 0, 6: 0},
     mtu: {},
+    unresolved: 0,
     error,
   }
 }
 
-/** Whether another pass is due without any new event. */
+/** What was asked of the kernel is not there. */
 export const hasFailed = (report: RouteReport): boolean => report.error !== undefined || report.refused.length > 0
+
+/** Whether another pass is due without any new event: also to ask again for a neighbour that does not answer. */
+export const isUnfinished = (report: RouteReport): boolean => hasFailed(report) || report.unresolved > 0
 
 /** What stands: an addition that was refused or blocked does not, while of a refused replacement the old route does. */
 function count(

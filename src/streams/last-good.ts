@@ -4,10 +4,9 @@ import type {View} from './view.ts'
 
 /** What an earlier process saved. */
 export interface LastGood<K, V> {
+  readonly items: ReadonlyMap<K, V>
   /** Milliseconds since the epoch. */
   readonly savedAt: number
-  /** Reads what most starts do not need. Undefined: it turns out to be of no use. Never rejects. */
-  readonly read: () => Promise<ReadonlyMap<K, V> | undefined>
 }
 
 export interface StandInOptions {
@@ -16,35 +15,32 @@ export interface StandInOptions {
 }
 
 /**
- * Emits what was saved, marked as stale, when the source's first try has been in vain, or takes too long. A source says
- * so by a second unsynced view: with the first one it begins. From then on only live views pass, and the first of them
- * takes over for good. For one subscription: what was saved is let go as soon as it is of no more use.
+ * Emits what `read` brings, marked as stale, when the source's first try has been in vain, or takes too long. A source
+ * says so by a second unsynced view: with the first one it begins. From then on only live views pass, and the first of
+ * them takes over for good. Most starts never ask `read`; undefined: there is nothing of use. It never rejects.
  */
 export function standIn<K, V>(
-  saved: LastGood<K, V> | undefined,
+  read: () => Promise<LastGood<K, V> | undefined>,
   {patienceMs = 2000}: StandInOptions = {},
 ): MonoTypeOperatorFunction<View<K, V>> {
-  let waiting = saved
   return source =>
     new Observable(subscriber => {
-      let state: 'new' | 'begun' | 'stale' | 'live' = 'new'
-      const stand = async () => {
-        if (!waiting) return
-        const {savedAt, read} = waiting
-        waiting = undefined
-        const items = await read()
-        if (!items || state === 'live' || subscriber.closed) return
+      let state: 'new' | 'begun' | 'asked' | 'stale' | 'live' = 'new'
+      const ask = async () => {
+        if (state !== 'new' && state !== 'begun') return
+        state = 'asked'
+        const saved = await read()
+        if (!saved || state !== 'asked' || subscriber.closed) return
         state = 'stale'
+        const {items, savedAt} = saved
         subscriber.next({synced: true, items, at: performance.now(), stale: {savedAt}})
       }
-      const timer = setTimeout(stand, patienceMs)
+      const timer = setTimeout(ask, patienceMs)
       const subscription = source.subscribe({
         next: view => {
-          if (view.synced) {
-            waiting = undefined
-            state = 'live'
-          } else if (state === 'new') state = 'begun'
-          else if (state === 'begun') stand()
+          if (view.synced) state = 'live'
+          else if (state === 'new') state = 'begun'
+          else void ask()
           if (state !== 'stale') subscriber.next(view)
         },
         error: error => subscriber.error(error),

@@ -105,6 +105,21 @@ test('a kubeconfig that is not there yet is read as soon as it is', async t => {
   t.is(await authorization(credentials), 'Bearer abc')
 })
 
+test('a cluster is told from others by its certificate authority, else by its URL, and not at all without a kubeconfig', async t => {
+  const clusterOf = async (cluster: object) => new Credentials({kubeconfig: await kubeconfig(t, {}, cluster)}).cluster()
+  const authority = (text: string) => ({'certificate-authority-data': Buffer.from(text).toString('base64')})
+  const one = await clusterOf(authority('one'))
+  t.regex(one!, /^ca [0-9a-f]{64}$/)
+  t.is(await clusterOf({...authority('one'), server: 'https://elsewhere:6443'}), one)
+  t.not(await clusterOf(authority('two')), one)
+  const secrets = await folder(t)
+  await writeFile(join(secrets, 'ca.crt'), 'one')
+  t.is(new Credentials({host: '10.96.0.1', port: '443', secrets}).cluster(), one)
+  t.is(await clusterOf({}), 'https://api.example.com:6443')
+  t.is(await clusterOf({'certificate-authority': join(secrets, 'nothing')}), undefined)
+  t.is(new Credentials({kubeconfig: join(secrets, 'nothing')}).cluster(), undefined)
+})
+
 test('connections are kept as long as server and certificates stay the same', async t => {
   const data = (text: string) => Buffer.from(text).toString('base64')
   const path = await kubeconfig(t, {token: 'a'}, {'certificate-authority-data': data('one')})

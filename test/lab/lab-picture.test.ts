@@ -6,27 +6,33 @@ import {picture, type Shown} from '../../src/lab/picture.ts'
 import {pairsOf, pingKey} from '../../src/lab/pings.ts'
 import {planLab} from '../../src/lab/plan.ts'
 import {cutTo, paint} from '../../src/lab/text.ts'
+import type {Way} from '../../src/lab/ways.ts'
 import {projectNode} from '../../src/streams/nodes.ts'
 
 const said = (...args: string[]): string => {
   try {
-    const {nodes, podsPerNode, family, once} = parseArguments(args)
-    return `${nodes} x ${podsPerNode}, ${family}${once ? ', once' : ''}`
+    const {nodes, podsPerNode, family, topology, backend, once} = parseArguments(args)
+    return `${nodes} x ${podsPerNode}, ${family}, ${topology}, ${backend}${once ? ', once' : ''}`
   } catch (error) {
     return (error as Error).message
   }
 }
 
 for (const [args, want] of [
-  ['', '3 x 2, dual'],
-  ['--nodes 50 --pods 0 --family 6 --once', '50 x 0, 6, once'],
-  ['--nodes=1 --pods=20 --family=4', '1 x 20, 4'],
+  ['', '3 x 2, dual, l2, auto'],
+  ['--nodes 50 --pods 0 --family 6 --once', '50 x 0, 6, l2, auto, once'],
+  ['--nodes=1 --pods=20 --family=4', '1 x 20, 4, l2, auto'],
+  ['--l3 --nodes 1 --backend vxlan', '1 x 2, dual, l3, vxlan'],
+  ['--mixed --backend=direct', '3 x 2, dual, mixed, direct'],
   ['--nodes 51', '--nodes takes a whole number from 1 to 50, not "51"'],
   ['--nodes 0', '--nodes takes a whole number from 1 to 50, not "0"'],
   ['--nodes 1e1', '--nodes takes a whole number from 1 to 50, not "1e1"'],
   ['--pods 21', '--pods takes a whole number from 0 to 20, not "21"'],
   ['--pods=-1', '--pods takes a whole number from 0 to 20, not "-1"'],
   ['--family v4', '--family is 4, 6 or dual, not "v4"'],
+  ['--l3 --mixed', '--l3 and --mixed cannot be had together'],
+  ['--mixed --nodes 2', '--nodes with --mixed takes a whole number from 3 to 50, not "2"'],
+  ['--backend ipip', '--backend is auto, direct or vxlan, not "ipip"'],
   ['--fast', "Unknown option '--fast'"],
   ['now', "Unexpected argument 'now'"],
 ] as const)
@@ -52,7 +58,7 @@ function halfWay(family: 'dual' | '4'): Shown {
       name: node.name,
       plan: node,
       agent: {state: states[i]!} as never,
-      routes: new Set(['one']),
+      routes: new Map([['one', i === 0 ? 'direct' : 'vxlan'] as const]),
     })),
     expectedRoutes: () => 1,
   }
@@ -70,9 +76,9 @@ test('a wide picture has the families side by side', t => {
 Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends it
 kubectl --kubeconfig /x/kubeconfig get nodes
 
-NODE   ADDRESSES                   POD RANGES                      ROUTES   AGENT
-n1     192.168.100.1 fd00:100::1   10.244.1.0/24 fd00:244:1::/64   1 of 1   ready
-n2     192.168.100.2 fd00:100::2   no Node object                  1 of 1   died (SIGKILL)
+NODE   ADDRESSES                   POD RANGES                      ROUTES          AGENT
+n1     192.168.100.1 fd00:100::1   10.244.1.0/24 fd00:244:1::/64   1 of 1 direct   ready
+n2     192.168.100.2 fd00:100::2   no Node object                  1 of 1 vxlan    died (SIGKILL)
 
 IPv4 PINGS, ms   n1-p1 n2-p1    IPv6 PINGS, ms      n1-p1 n2-p1
 n1-p1 10.244.1.2       ✓ 0.12   n1-p1 fd00:244:1::2       ✗
@@ -110,13 +116,26 @@ test('a low picture keeps its head and its events', t => {
 Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends
 kubectl --kubeconfig /x/kubeconfig get nodes
 
-NODE   ADDRESSES       POD RANGES       ROUTES   AGENT
-n1     192.168.100.1   10.244.1.0/24    1 of 1   ready
+NODE   ADDRESSES       POD RANGES       ROUTES          AGENT
+n1     192.168.100.1   10.244.1.0/24    1 of 1 direct   ready
 … 5 more lines in a higher window
 
    1.2 s  n1   agent ready
 `,
   )
+})
+
+test('a picture counts the routes by their ways', t => {
+  const lab = halfWay('4')
+  const [n1] = lab.nodes
+  const routes = (...ways: Way[]) => {
+    const nodes = [{...n1!, routes: new Map(ways.map((way, i) => [`${i}`, way]))}]
+    const line = shown({...lab, nodes, expectedRoutes: () => 3}, 120).split('\n')[5]!
+    return / +(\S+ of .*?) +ready/.exec(line)?.[1]
+  }
+  t.is(routes(), '0 of 3')
+  t.is(routes('vxlan', 'vxlan'), '2 of 3 vxlan')
+  t.is(routes('vxlan', 'direct', 'vxlan'), '3 of 3: 1 direct, 2 vxlan')
 })
 
 test('few pods are pinged pair by pair, many node by node', t => {

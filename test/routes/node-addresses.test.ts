@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
 import {Ip, parseCidr, parseIp} from '../../src/model/ip.ts'
 import type {Mac} from '../../src/model/net.ts'
-import {type AddressSources, concatenate, eui64, linkLocalOf, nodeAddresses} from '../../src/routes/node-addresses.ts'
+import {type AddressSources, concatenate, eui64, nodeAddresses} from '../../src/routes/node-addresses.ts'
 import {projectNode} from '../../src/streams/nodes.ts'
 import {namespaces} from '../netlink/namespace.ts'
 
@@ -26,8 +26,6 @@ interface Case {
   readonly map?: string
   readonly prefix?: string
   readonly pods?: string
-  /** "192.168.1.2 02:00:00:00:00:02": a neighbour. */
-  readonly neighbour?: string
   readonly want: string
 }
 
@@ -35,7 +33,6 @@ const EVERYTHING = {
   map: 'b fd00::b',
   prefix: '1000:1::',
   pods: 'b fd00::c',
-  neighbour: '192.168.1.2 00:0c:29:0c:47:d5',
 }
 const CASES: Case[] = [
   {
@@ -49,8 +46,7 @@ const CASES: Case[] = [
   {name: 'first the map', ...EVERYTHING, want: '192.168.1.2 fd00::b'},
   {name: 'then the prefix', ...EVERYTHING, map: 'c fd00::b', want: '192.168.1.2 1000:1::c0a8:102'},
   {name: 'then the pods', ...EVERYTHING, map: '', prefix: '', want: '192.168.1.2 fd00::c'},
-  {name: 'at last the neighbour', neighbour: EVERYTHING.neighbour, want: '192.168.1.2 fe80::20c:29ff:fe0c:47d5'},
-  {name: 'nobody knows', pods: 'c fd00::c', neighbour: '192.168.1.3 00:0c:29:0c:47:d5', want: '192.168.1.2'},
+  {name: 'nobody knows', pods: 'c fd00::c', want: '192.168.1.2'},
   {name: 'several of the map, in its order', map: 'b fd00::2 fd00::1', want: '192.168.1.2 fd00::2 fd00::1'},
   {name: 'the map never replaces what is reported', map: 'b 10.0.0.1 fd00::b', want: '192.168.1.2 fd00::b'},
   {name: 'the map gives IPv4 as well', node: 'b fd00::2', map: 'b 10.0.0.1 fd00::b', want: 'fd00::2 10.0.0.1'},
@@ -69,23 +65,13 @@ const CASES: Case[] = [
   },
   {name: 'no address at all: only pods can help', ...EVERYTHING, node: 'b', map: '', want: 'fd00::c'},
   {name: 'several of the pods', pods: 'b fd00::c fd00::d', want: '192.168.1.2 fd00::c fd00::d'},
-  {
-    name: 'only the neighbours that there are',
-    node: 'b 10.0.0.1 192.168.1.2',
-    neighbour: EVERYTHING.neighbour,
-    want: '10.0.0.1 192.168.1.2 fe80::20c:29ff:fe0c:47d5',
-  },
-  {name: 'a MAC of nobody', neighbour: '192.168.1.2 00:00:00:00:00:00', want: '192.168.1.2'},
-  {name: 'a MAC of a group', neighbour: '192.168.1.2 01:00:5e:00:00:01', want: '192.168.1.2'},
 ]
 
-function sources({map, prefix, pods, neighbour}: Partial<Case>): AddressSources {
-  const [ip, mac] = neighbour?.split(' ') ?? []
+function sources({map, prefix, pods}: Partial<Case>): AddressSources {
   return {
     map: byName(map ? [map] : []),
     ipv6Prefix: prefix ? parseIp(prefix) : undefined,
     hostPods: byName(pods ? [pods] : []),
-    linkLocal: ip === undefined ? undefined : linkLocalOf(new Map([[ip, mac as Mac]])),
   }
 }
 
@@ -103,15 +89,6 @@ test('it costs no address twice, and what changes is seen', t => {
   t.is(last(prefixed), last(prefixed))
   t.is(`${last(sources({prefix: '1000:2::'}))}`, '1000:2::c0a8:102')
   t.is(`${last(prefixed)}`, '1000:1::c0a8:102')
-
-  const neighbours = new Map([['192.168.1.2', '02:00:00:00:00:02' as Mac]])
-  const learnt = {...sources({}), linkLocal: linkLocalOf(neighbours)}
-  t.is(`${last(learnt)}`, 'fe80::ff:fe00:2')
-  t.is(last(learnt), last(learnt))
-  neighbours.set('192.168.1.2', '02:00:00:00:00:03' as Mac)
-  t.is(`${last(learnt)}`, 'fe80::ff:fe00:3')
-  neighbours.clear()
-  t.is(`${last(learnt)}`, '192.168.1.2')
 })
 
 for (const [mac, want] of [

@@ -26,6 +26,7 @@ function writer(refuse: (change: Change) => Refusal | undefined = () => undefine
         else routes.set(`${item.destination}`, item)
         return undefined
       }),
+    resolve: async () => {},
     settle: async () => undefined,
   }
   const state = (): KernelState => kernel(LINKS, [...routes.values()])
@@ -42,6 +43,7 @@ const passOf = (port: KernelWriter) =>
 
 const input = (state: KernelState, items = nodes(...PEERS), source: PassInput['source'] = 'node'): PassInput => ({
   nodes: {items},
+  hostPods: {synced: true, items: new Map()},
   kernel: state,
   source,
   since: performance.now(),

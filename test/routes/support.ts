@@ -15,6 +15,13 @@ export const network = (changed: Partial<RouteNetwork> = {}): RouteNetwork => ({
   mtu: 0,
   vxlan: {vni: 1, port: 8472, device: 'ng-vx0'},
   pods: {mode: 'bridge'},
+  nodeAddresses: {
+    from: 'InternalIP',
+    map: new Map(),
+    ipv6Prefix: undefined,
+    hostPods: {namespace: undefined, selector: undefined},
+    linkLocal: false,
+  },
   ...changed,
 })
 

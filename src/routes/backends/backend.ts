@@ -15,6 +15,8 @@ export interface Peer {
   readonly node: NodeFacts
   /** The node's addresses, the preferred one of each family first. */
   readonly addresses: readonly Ip[]
+  /** The last resort of IPv6: over the link-local address that the node's MAC makes, if that is known. */
+  readonly overLinkLocal: () => NextHop | undefined
 }
 
 /** From where the peer is to be reached. */

@@ -2,8 +2,8 @@
 import type {Family, Ip} from '../../model/ip.ts'
 import type {FdbEntry, Neighbour} from '../../model/net.ts'
 import {VTEP_ANNOTATION, type Vtep, type VtepEnd} from '../../model/vtep.ts'
+import {eui64} from '../node-addresses.ts'
 import {type Backend, type Peer, routeVia, type Site} from './backend.ts'
-import {linkLocal} from './link-local.ts'
 
 /** NUD_PERMANENT and NTF_SELF, linux/neighbour.h. */
 const PERMANENT = 0x80
@@ -35,7 +35,7 @@ function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd) {
   const {cidr} = peer
   const dev = site.devices[ip.family]!
   // IPv6 refuses an onlink gateway that a route of another device leads to, as a wider one may; none leads to this one.
-  const gateway: Ip = cidr.family === 4 ? cidr.address : linkLocal(mac)
+  const gateway: Ip = cidr.family === 4 ? cidr.address : eui64(mac)
   const hop = cidr.family === 4 ? {gateway, dev, onlink: true} : {gateway, dev}
   const neighbour: Neighbour = {index: dev, ip: gateway, mac, state: PERMANENT}
   const fdb: FdbEntry = {index: dev, mac, remote: ip, state: PERMANENT, flags: SELF}

@@ -9,7 +9,7 @@ const [, , folder = '', round = ''] = process.argv
 const quiet = () => {}
 const log = {trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet, child: () => log}
 const saved = new SavedNodes({folder, cluster: () => 'c', log, metrics: createMetrics({version: ''})})
-await saved.load()
+await saved.counted()
 
 for (let saving = 1; ; saving++) {
   const count = 1 + ((saving * 37) % 400)
