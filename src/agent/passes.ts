@@ -14,6 +14,7 @@ import {
   routePass,
 } from '../routes/pass.ts'
 import {coalesce} from '../streams/coalesce.ts'
+import {inTurns} from '../streams/turns.ts'
 import type {View} from '../streams/view.ts'
 
 export interface Sources {
@@ -65,7 +66,7 @@ export function routes(
   who: Identity,
   ports: Ports,
 ): Observable<RouteReport> {
-  const pass = routePass({network, writer: ports.writer, ...who})
+  const pass = routePass({network, writer: ports.writer, sliced: inTurns, ...who})
   return wakes$.pipe(
     coalesce(
       async input => {

@@ -46,6 +46,20 @@ export interface KernelSnapshot {
   readonly fdb: readonly FdbEntry[]
 }
 
+/** A key of the state's maps under which something has changed. */
+export type ChangedKey =
+  | {readonly object: 'route'; readonly destination: string}
+  | {readonly object: 'neighbour'; readonly index: IfIndex; readonly ip: string}
+  | {readonly object: 'fdb'; readonly index: IfIndex; readonly mac: Mac}
+
+/** So that who has looked at everything once need not do so again. */
+export interface ChangeLog {
+  /** The present moment of this state; of another state it says nothing. */
+  readonly mark: number
+  /** Undefined: it is too long ago to tell. */
+  since(mark: number): readonly ChangedKey[] | undefined
+}
+
 /** What the kernel has. Live: true until the next view is emitted. */
 export interface KernelState {
   readonly links: ReadonlyMap<IfIndex, Link>
@@ -56,6 +70,8 @@ export interface KernelState {
   readonly neighbours: ReadonlyMap<IfIndex, ReadonlyMap<string, Neighbour>>
   /** Of each vxlan device, by MAC: usually one remote each. */
   readonly fdb: ReadonlyMap<IfIndex, ReadonlyMap<Mac, readonly FdbEntry[]>>
+  /** Of routes, neighbours and FDB entries. */
+  readonly log?: ChangeLog
 }
 
 export type KernelView =

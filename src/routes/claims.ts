@@ -1,6 +1,6 @@
 /** Who has which pod range: one node per prefix, decided the same way on every node. */
-import type {NodeFacts} from '../model/facts.ts'
-import {Cidr, parseCidr} from '../model/ip.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import {Cidr, type Family, parseCidr} from '../model/ip.ts'
 
 /** A range, and the node whose pods are in it. */
 export interface Claim {
@@ -36,40 +36,81 @@ const RESERVED: readonly Cidr[] = [
 /** Bits. A shorter prefix is no node's pod range, and would take traffic that is not for pods. */
 const SHORTEST = {4: 8, 6: 16} as const
 
+/** What a node has of the pod ranges, and what is wrong with what it claims. */
+export interface Share {
+  readonly node: NodeFacts
+  readonly cidrs: readonly Cidr[]
+  readonly problems: readonly Problem[]
+}
+
+/** Of a node that nobody contests. `reserved`: as {@link reservedRanges} says. */
+export function shareOf(node: NodeFacts, reserved: readonly Cidr[]): Share {
+  const problems = node.problems.map(
+    (message): Problem => ({kind: 'malformed', message: `${message}; that part of it is left out`}),
+  )
+  const cidrs = node.podCIDRs.filter(cidr => {
+    const refusal = refuse(cidr, reserved)
+    if (refusal)
+      problems.push({kind: 'refused', message: `node ${node.name}: pod range ${cidr} ${refusal}; it gets no route`})
+    return !refusal
+  })
+  return {node, cidrs, problems}
+}
+
+/** `subnets`: what the node itself is connected to. */
+export const reservedRanges = (subnets: readonly Cidr[]): readonly Cidr[] => [...RESERVED, ...subnets]
+
+export interface Settlement {
+  readonly shares: ReadonlyMap<NodeName, Share>
+  /** Who has a range, by its text. */
+  readonly claims: ReadonlyMap<string, Claim>
+  /** Where claims meet. */
+  readonly problems: readonly Problem[]
+  /** The prefix lengths that occur. */
+  readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
+}
+
 /**
- * `subnets`: what the node itself is connected to. Of two nodes that claim one prefix the newer one has it (its
- * predecessor's object has not gone yet), of two of the same age the one whose name sorts first. Prefixes that merely
- * overlap are all served, the longest match wins.
+ * Of two nodes that claim one prefix the newer one has it (its predecessor's object has not gone yet), of two of the
+ * same age the one whose name sorts first. Prefixes that merely overlap are all served, the longest match wins. Yields
+ * between nodes, so that thousands need not be settled at one go.
  */
-export function settleClaims(
+export function* settleClaims(
   nodes: Iterable<NodeFacts>,
-  subnets: readonly Cidr[],
-): {claims: Map<string, Claim>; problems: Problem[]} {
-  const reserved = [...RESERVED, ...subnets]
+  reserved: readonly Cidr[],
+): Generator<void, Settlement, undefined> {
+  const shares = new Map<NodeName, Share>()
   const claims = new Map<string, Claim>()
   const problems: Problem[] = []
+  const lengths = {4: new Set<number>(), 6: new Set<number>()}
+  const lose = ({name}: NodeFacts, lost: Cidr) => {
+    const share = shares.get(name)!
+    shares.set(name, {...share, cidrs: share.cidrs.filter(cidr => `${cidr}` !== `${lost}`)})
+  }
   for (const node of nodes) {
-    for (const message of node.problems)
-      problems.push({kind: 'malformed', message: `${message}; that part of it is left out`})
-    for (const cidr of node.podCIDRs) {
-      const refusal = refuse(cidr, reserved)
+    yield
+    const share = shareOf(node, reserved)
+    shares.set(node.name, share)
+    for (const cidr of share.cidrs) {
       const other = claims.get(`${cidr}`)
-      if (refusal)
-        problems.push({kind: 'refused', message: `node ${node.name}: pod range ${cidr} ${refusal}; it gets no route`})
-      else if (!other) claims.set(`${cidr}`, {cidr, node})
-      else if (other.node.name !== node.name) {
-        const winner = outranks(node, other.node) ? node : other.node
+      lengths[cidr.family].add(cidr.length)
+      if (!other) claims.set(`${cidr}`, {cidr, node})
+      else if (other.node !== node) {
+        const [winner, loser] = outranks(node, other.node) ? [node, other.node] : [other.node, node]
         claims.set(`${cidr}`, {cidr, node: winner})
-        const names = [node.name, other.node.name].sort().join(' and ')
-        problems.push({
-          kind: 'overlap',
-          message: `nodes ${names} both claim pod range ${cidr}; ${winner.name} has it, ${node.createdAt === other.node.createdAt ? 'its name being first' : 'being the newer object'}`,
-        })
+        lose(loser, cidr)
+        problems.push(contest(cidr, winner, node, other.node))
       }
     }
   }
-  problems.push(...nested(claims))
-  return {claims, problems}
+  for (const problem of nested(claims, lengths)) problems.push(problem)
+  return {shares, claims, problems, lengths}
+}
+
+function contest(cidr: Cidr, winner: NodeFacts, a: NodeFacts, b: NodeFacts): Problem {
+  const names = [a.name, b.name].sort().join(' and ')
+  const why = a.createdAt === b.createdAt ? 'its name being first' : 'being the newer object'
+  return {kind: 'overlap', message: `nodes ${names} both claim pod range ${cidr}; ${winner.name} has it, ${why}`}
 }
 
 const outranks = (a: NodeFacts, b: NodeFacts): boolean =>
@@ -83,10 +124,9 @@ function refuse(cidr: Cidr, reserved: readonly Cidr[]): string | undefined {
 }
 
 /** Claims inside a wider one of another node. One look-up per shorter prefix length that occurs at all. */
-function nested(claims: ReadonlyMap<string, Claim>): Problem[] {
-  const lengths = {4: new Set<number>(), 6: new Set<number>()}
-  for (const {cidr} of claims.values()) lengths[cidr.family].add(cidr.length)
+function nested(claims: Settlement['claims'], lengths: Settlement['lengths']): Problem[] {
   const problems: Problem[] = []
+  if (lengths[4].size < 2 && lengths[6].size < 2) return problems
   for (const {cidr, node} of claims.values()) {
     for (const length of lengths[cidr.family]) {
       const wider = length < cidr.length ? claims.get(`${new Cidr(cidr.address, length)}`) : undefined

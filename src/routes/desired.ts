@@ -1,6 +1,6 @@
 /** From the nodes to what this node's kernel should have. Pure. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import {type Cidr, hostLength, type Ip} from '../model/ip.ts'
+import type {Cidr, Family, Ip} from '../model/ip.ts'
 import {
   type Address,
   type FdbEntry,
@@ -15,7 +15,8 @@ import {auto} from './backends/auto.ts'
 import {type Backend, METRIC, type Peer, type Reach, type Site} from './backends/backend.ts'
 import {direct} from './backends/direct.ts'
 import {vxlan} from './backends/vxlan.ts'
-import {type Claim, type Problem, settleClaims} from './claims.ts'
+import {type Claim, type Problem, reservedRanges, type Settlement, type Share, settleClaims} from './claims.ts'
+import {MutableDesired} from './mutable-desired.ts'
 import type {RouteNetwork} from './network.ts'
 
 const BACKENDS: Readonly<Record<RouteNetwork['backend'], Backend>> = {auto, direct, vxlan}
@@ -28,6 +29,8 @@ export interface Desired {
   /** Other nodes that have a pod range. */
   readonly peers: number
   readonly problems: readonly Problem[]
+  /** Wanted ways to peers. */
+  readonly ways: Readonly<Record<Family, number>>
 }
 
 export interface TunnelEntries {
@@ -47,26 +50,74 @@ export interface Cluster {
   readonly overLinkLocal?: (addresses: readonly Ip[]) => NextHop | undefined
 }
 
-export function desiredState({nodes, own, addressesOf, overLinkLocal}: Cluster, site: Site): Desired {
-  const {claims, problems} = settleClaims(
-    nodes.values(),
-    site.underlay.subnets.map(subnet => subnet.cidr),
-  )
-  const result = new Collector(site)
-  const peers = new Set<NodeName>()
-  for (const claim of claims.values()) {
-    if (claim.node === own) {
-      result.addOwn(claim.cidr)
-      continue
-    }
-    peers.add(claim.node.name)
-    const addresses = addressesOf(claim.node)
-    const reach = reachOf({...claim, addresses, overLinkLocal: () => overLinkLocal?.(addresses)}, own, site)
-    const problem = 'route' in reach ? result.add(claim, reach) : reach
-    if (problem) problems.push(problem)
-  }
-  return {routes: result.routes, tunnels: result.tunnels, peers: peers.size, problems}
+/** What one node adds to the whole. */
+export interface NodePlan {
+  readonly routes: readonly Route[]
+  readonly neighbours: readonly Neighbour[]
+  readonly fdb: readonly FdbEntry[]
+  readonly problems: readonly Problem[]
+  /** Another node that has a pod range. */
+  readonly isPeer: boolean
 }
+
+/** The whole at one go. */
+export function desiredState(cluster: Cluster, site: Site): Desired {
+  const planning = plan(cluster, site)
+  for (;;) {
+    const {done, value} = planning.next()
+    if (done) return value.desired
+  }
+}
+
+/** Yields between nodes, so that thousands need not be planned at one go. `planned` hears of each. */
+export function* plan(
+  cluster: Cluster,
+  site: Site,
+  planned: (node: NodeFacts, plan: NodePlan) => void = () => {},
+): Generator<void, {desired: MutableDesired; settlement: Settlement}, undefined> {
+  const settlement = yield* settleClaims(cluster.nodes.values(), reservedAt(site))
+  const desired = new MutableDesired(site, settlement.problems)
+  for (const share of settlement.shares.values()) {
+    yield
+    const nodePlan = planNode(share, cluster, site)
+    planned(share.node, nodePlan)
+    desired.add(share.node.name, nodePlan)
+    if (share.node === cluster.own) desired.addOwn(share.cidrs)
+  }
+  return {desired, settlement}
+}
+
+export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
+  reservedRanges(underlay.subnets.map(subnet => subnet.cidr))
+
+export function planNode({node, cidrs, problems}: Share, cluster: Cluster, site: Site): NodePlan {
+  if (node === cluster.own) return planOwn(cidrs, problems, site)
+  const result = {routes: [] as Route[], neighbours: [] as Neighbour[], fdb: [] as FdbEntry[], problems: [...problems]}
+  const addresses = cidrs.length > 0 ? cluster.addressesOf(node) : []
+  const overLinkLocal = () => cluster.overLinkLocal?.(addresses)
+  for (const cidr of cidrs) {
+    const reach = reachOf({cidr, node, addresses, overLinkLocal}, cluster.own, site)
+    if (!('route' in reach)) result.problems.push(reach)
+    else {
+      result.routes.push(reach.route)
+      if (reach.neighbour) result.neighbours.push(reach.neighbour)
+      if (reach.fdb && !result.fdb.some(({index}) => index === reach.fdb!.index)) result.fdb.push(reach.fdb)
+    }
+  }
+  return {...result, isPeer: cidrs.length > 0}
+}
+
+/**
+ * In routed mode, an unreachable route for where no pod's own route is: else such packets would take the default route,
+ * and whoever routes the range to this node would send them back.
+ */
+const planOwn = (cidrs: readonly Cidr[], problems: readonly Problem[], {network}: Site): NodePlan => ({
+  routes: network.pods.mode === 'ptp' ? cidrs.map(cidr => refusal(cidr, network)) : [],
+  neighbours: [],
+  fdb: [],
+  problems,
+  isPeer: false,
+})
 
 function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Problem {
   const {cidr, node, addresses} = peer
@@ -88,59 +139,6 @@ const unreachable = ({node, cidr}: Claim, why: string): Problem => ({
   kind: 'unreachable',
   message: `node ${node.name}: pod range ${cidr} has no route, since ${why}`,
 })
-
-class Collector {
-  readonly routes = new Map<string, Route>()
-  readonly tunnels = new Map<
-    IfIndex,
-    {addresses: Address[]; neighbours: Map<string, Neighbour>; fdb: Map<Mac, FdbEntry>}
-  >()
-  readonly #site: Site
-
-  constructor(site: Site) {
-    this.#site = site
-    for (const index of Object.values(site.devices))
-      this.tunnels.set(index, {addresses: [], neighbours: new Map(), fdb: new Map()})
-  }
-
-  /**
-   * In routed mode, an unreachable route for where no pod's own route is: else such packets would take the default route,
-   * and whoever routes the range to this node would send them back. And the address from which this node itself speaks
-   * through its tunnels: the first of the range, which no pod has.
-   */
-  addOwn(cidr: Cidr): void {
-    const {network} = this.#site
-    if (network.pods.mode === 'ptp') this.routes.set(`${cidr}`, refusal(cidr, network))
-    const {address: ip, family} = cidr
-    for (const [index, {addresses}] of this.tunnels)
-      if (!addresses.some(other => other.ip.family === family))
-        addresses.push({
-          index,
-          ip,
-          length: hostLength(family),
-          scope: 'global',
-          flags: family === 6 ? NODAD | NOPREFIXROUTE : 0,
-        })
-  }
-
-  /** A problem: the entries contradict those of another node. */
-  add(claim: Claim, {route, neighbour, fdb}: Reach): Problem | undefined {
-    if (fdb && neighbour) {
-      const tunnel = this.tunnels.get(fdb.index)!
-      const other = tunnel.fdb.get(fdb.mac)
-      if (other && `${other.remote}` !== `${fdb.remote}`)
-        return unreachable(claim, `the MAC of its tunnel, ${fdb.mac}, is also that of the node at ${other.remote}`)
-      tunnel.fdb.set(fdb.mac, other ?? fdb)
-      tunnel.neighbours.set(`${neighbour.ip}`, neighbour)
-    }
-    this.routes.set(`${route.destination}`, route)
-    return undefined
-  }
-}
-
-/** IFA_F_*, linux/if_addr.h: usable at once, since nobody else can have it; and without a route to itself. */
-const NODAD = 0x02
-const NOPREFIXROUTE = 0x200
 
 const refusal = (destination: Cidr, {protocol}: RouteNetwork): Route => ({
   destination,

@@ -1,8 +1,9 @@
 /** From what is wanted and what the kernel has to the changes. Pure. */
 import type {KernelState} from '../model/kernel.ts'
-import type {Address, FdbEntry, IfIndex, Neighbour, NextHop, Route} from '../model/net.ts'
-import type {AddressChange, Change, FdbChange, NeighbourChange, RouteChange} from '../model/plans.ts'
+import type {Address, FdbEntry, Mac, Neighbour, NextHop, Route} from '../model/net.ts'
+import type {Change} from '../model/plans.ts'
 import type {Desired, TunnelEntries} from './desired.ts'
+import type {Touched} from './touched.ts'
 
 /** A route of somebody else's to a prefix of ours. */
 export interface RouteConflict {
@@ -12,22 +13,82 @@ export interface RouteConflict {
   readonly blocks: boolean
 }
 
-export interface Diff {
-  /**
-   * What makes a way comes before the routes that take it, what ends one after them: at no time is a prefix without a
-   * way that had one and keeps one.
-   */
-  readonly changes: readonly Change[]
-  readonly conflicts: readonly RouteConflict[]
+/**
+ * What makes a way comes before the routes that take it, what ends one after them; of routes, replaces, adds, deletes:
+ * at no time is a prefix without a way that had one and keeps one.
+ */
+const ORDER = ['make', 'replace', 'add', 'delete', 'end'] as const
+
+/** What is to be done, as it is found. */
+export class Diff {
+  /** By destination. */
+  readonly conflicts = new Map<string, readonly RouteConflict[]>()
+  readonly #steps: Readonly<Record<(typeof ORDER)[number], Change[]>> = {
+    make: [],
+    replace: [],
+    add: [],
+    delete: [],
+    end: [],
+  }
+
+  get changes(): readonly Change[] {
+    return ORDER.flatMap(step => this.#steps[step])
+  }
+
+  do(step: (typeof ORDER)[number], change: Change): void {
+    this.#steps[step].push(change)
+  }
 }
 
-/** Ours are the routes with the mark, and all that is on the tunnel devices; nothing else is touched. */
+/** Everything. Ours are the routes with the mark, and all that is on the tunnel devices; nothing else is touched. */
 export function diffState(want: Desired, have: KernelState, protocol: number): Diff {
-  const made: Change[] = []
-  const ended: Change[] = []
-  for (const [index, entries] of want.tunnels) diffTunnel(index, entries, have, made, ended)
-  const {changes, conflicts} = diffRoutes(want.routes, have.routes, protocol)
-  return {changes: made.length + ended.length > 0 ? [...made, ...changes, ...ended] : changes, conflicts}
+  const steps = diffEverything(want, have, protocol)
+  for (;;) {
+    const {done, value} = steps.next()
+    if (done) return value
+  }
+}
+
+/** Yields now and then, so that thousands need not be looked at at one go. */
+export function* diffEverything(want: Desired, have: KernelState, protocol: number): Generator<void, Diff, undefined> {
+  const diff = new Diff()
+  for (const [index, entries] of want.tunnels) {
+    const fdb = have.fdb.get(index) ?? new Map<Mac, FdbEntry[]>()
+    const neighbours = have.neighbours.get(index) ?? new Map<string, Neighbour>()
+    diffAddresses(entries, have.addresses.get(index) ?? [], diff)
+    for (const mac of keys(entries.fdb, fdb)) {
+      yield
+      diffMac(entries.fdb.get(mac), fdb.get(mac) ?? [], diff)
+    }
+    for (const ip of keys(entries.neighbours, neighbours)) {
+      yield
+      diffNeighbour(entries.neighbours.get(ip), neighbours.get(ip), diff)
+    }
+  }
+  for (const destination of keys(want.routes, have.routes)) {
+    yield
+    diffRoutes(destination, want.routes.get(destination), have.routes.get(destination) ?? [], protocol, diff)
+  }
+  return diff
+}
+
+/** Only where something has been touched, on either side, since all was as wanted. */
+export function diffTouched(want: Desired, have: KernelState, protocol: number, touched: Touched): Diff {
+  const diff = new Diff()
+  for (const [index, entries] of want.tunnels) {
+    diffAddresses(entries, have.addresses.get(index) ?? [], diff)
+    const {fdb = [], neighbours = []} = touched.tunnels.get(index) ?? {}
+    for (const mac of fdb) diffMac(entries.fdb.get(mac), have.fdb.get(index)?.get(mac) ?? [], diff)
+    for (const ip of neighbours) diffNeighbour(entries.neighbours.get(ip), have.neighbours.get(index)?.get(ip), diff)
+  }
+  for (const destination of touched.routes)
+    diffRoutes(destination, want.routes.get(destination), have.routes.get(destination) ?? [], protocol, diff)
+  return diff
+}
+
+function* keys<K>(some: ReadonlyMap<K, unknown>, others: ReadonlyMap<K, unknown>): Generator<K, void, undefined> {
+  yield* some.keys()
+  for (const key of others.keys()) if (!some.has(key)) yield key
 }
 
 /** What only adds: for facts that may be older than what the kernel has. */
@@ -38,67 +99,49 @@ export const additions = (changes: readonly Change[], have: KernelState): readon
       (op === 'replace' && object === 'neighbour' && !have.neighbours.get(item.index)?.has(`${item.ip}`)),
   )
 
-/** IPv4 and IPv6 `have` by destination, of all makers. */
+/** Of one destination; `standing`: the kernel's, of all makers. */
 export function diffRoutes(
-  want: ReadonlyMap<string, Route>,
-  have: ReadonlyMap<string, readonly Route[]>,
+  destination: string,
+  wanted: Route | undefined,
+  standing: readonly Route[],
   protocol: number,
-): {changes: readonly RouteChange[]; conflicts: readonly RouteConflict[]} {
+  diff: Diff,
+): void {
+  // What almost every prefix of almost every pass looks like.
+  if (wanted && standing.length === 1 && equalRoutes(standing[0]!, wanted)) return
   // Of an IPv6 multipath route only the kernel knows whose paths were merged into it: we make none, so one is not ours.
   const isOurs = (route: Route) => route.protocol === protocol && route.nextHops.length < 2
-  const replaces: RouteChange[] = []
-  const adds: RouteChange[] = []
-  const deletes: RouteChange[] = []
-  const conflicts: RouteConflict[] = []
-  for (const [destination, wanted] of want) {
-    const routes = have.get(destination) ?? []
-    // What almost every prefix of almost every pass looks like.
-    if (routes.length === 1 && equalRoutes(routes[0]!, wanted)) continue
-    const ours = routes.filter(isOurs)
-    const stands = ours.find(route => equalRoutes(route, wanted))
-    // A route for one type of service alone stands beside all others.
-    const foreign = routes.filter(route => !isOurs(route) && !route.tos && route.metric <= wanted.metric)
-    const blocked = !stands && foreign.some(route => route.metric === wanted.metric)
-    // Behind a bridge's own route is where an unreachable one belongs.
-    if (wanted.type === 'unicast' || blocked)
-      for (const route of foreign)
-        conflicts.push({wanted, foreign: route, blocks: blocked && route.metric === wanted.metric})
-    // A replace takes the place of a route of the same metric; every other one of ours is left over.
-    const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric)
-    if (replaced) replaces.push({object: 'route', op: 'replace', item: wanted})
-    else if (!stands && !blocked) adds.push({object: 'route', op: 'add', item: wanted})
-    for (const route of ours)
-      if (route !== stands && route !== replaced) deletes.push({object: 'route', op: 'delete', item: route})
+  const ours = standing.filter(isOurs)
+  if (!wanted) {
+    for (const item of ours) diff.do('delete', {object: 'route', op: 'delete', item})
+    return
   }
-  for (const [destination, routes] of have) {
-    if (want.has(destination)) continue
-    for (const route of routes) if (isOurs(route)) deletes.push({object: 'route', op: 'delete', item: route})
-  }
-  return {changes: [...replaces, ...adds, ...deletes], conflicts}
+  const stands = ours.find(route => equalRoutes(route, wanted))
+  // A route for one type of service alone stands beside all others.
+  const foreign = standing.filter(route => !isOurs(route) && !route.tos && route.metric <= wanted.metric)
+  const blocked = !stands && foreign.some(route => route.metric === wanted.metric)
+  // Behind a bridge's own route is where an unreachable one belongs.
+  if (foreign.length > 0 && (wanted.type === 'unicast' || blocked))
+    diff.conflicts.set(
+      destination,
+      foreign.map(route => ({wanted, foreign: route, blocks: blocked && route.metric === wanted.metric})),
+    )
+  // A replace takes the place of a route of the same metric; every other one of ours is left over.
+  const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric)
+  if (replaced) diff.do('replace', {object: 'route', op: 'replace', item: wanted})
+  else if (!stands && !blocked) diff.do('add', {object: 'route', op: 'add', item: wanted})
+  for (const item of ours)
+    if (item !== stands && item !== replaced) diff.do('delete', {object: 'route', op: 'delete', item})
 }
 
-function diffTunnel(index: IfIndex, want: TunnelEntries, have: KernelState, made: Change[], ended: Change[]): void {
-  const fdb = diffFdb(want, [...(have.fdb.get(index)?.values() ?? [])].flat())
-  const neighbours = diffNeighbours(want, have.neighbours.get(index) ?? new Map())
-  const addresses = diffAddresses(want, have.addresses.get(index) ?? [])
-  for (const change of [...addresses, ...fdb, ...neighbours]) {
-    const frees = change.object === 'fdb' && change.op === 'delete' && want.fdb.has(change.item.mac)
-    if (change.op === 'delete' && !frees) ended.push(change)
-    else made.push(change)
+/** Of one MAC. One that is to lead elsewhere is freed first: the kernel keeps several remotes of one MAC. */
+function diffMac(wanted: FdbEntry | undefined, standing: readonly FdbEntry[], diff: Diff): void {
+  let stands = false
+  for (const item of standing) {
+    if (wanted && equalFdb(wanted, item)) stands = true
+    else diff.do(wanted ? 'make' : 'end', {object: 'fdb', op: 'delete', item})
   }
-}
-
-/** A MAC that is to lead elsewhere is freed first: the kernel keeps several remotes of one MAC. */
-function diffFdb(want: TunnelEntries, have: readonly FdbEntry[]): FdbChange[] {
-  const changes: FdbChange[] = []
-  const standing = new Set<string>()
-  for (const entry of have) {
-    const wanted = want.fdb.get(entry.mac)
-    if (wanted && equalFdb(wanted, entry)) standing.add(entry.mac)
-    else changes.push({object: 'fdb', op: 'delete', item: entry})
-  }
-  for (const [mac, item] of want.fdb) if (!standing.has(mac)) changes.push({object: 'fdb', op: 'add', item})
-  return changes
+  if (wanted && !stands) diff.do('make', {object: 'fdb', op: 'add', item: wanted})
 }
 
 const equalFdb = (a: FdbEntry, b: FdbEntry): boolean =>
@@ -107,33 +150,29 @@ const equalFdb = (a: FdbEntry, b: FdbEntry): boolean =>
 /** NUD_PERMANENT, linux/neighbour.h. Others come and go by themselves. */
 const PERMANENT = 0x80
 
-function diffNeighbours(want: TunnelEntries, have: ReadonlyMap<string, Neighbour>): NeighbourChange[] {
-  const changes: NeighbourChange[] = []
-  for (const [ip, item] of want.neighbours) {
-    const standing = have.get(ip)
-    if (!standing || standing.mac !== item.mac || standing.state !== item.state)
-      changes.push({object: 'neighbour', op: 'replace', item})
-  }
-  for (const [ip, item] of have)
-    if (item.state === PERMANENT && !want.neighbours.has(ip)) changes.push({object: 'neighbour', op: 'delete', item})
-  return changes
+/** Of one address. */
+function diffNeighbour(wanted: Neighbour | undefined, standing: Neighbour | undefined, diff: Diff): void {
+  if (wanted) {
+    if (!standing || standing.mac !== wanted.mac || standing.state !== wanted.state)
+      diff.do('make', {object: 'neighbour', op: 'replace', item: wanted})
+  } else if (standing?.state === PERMANENT) diff.do('end', {object: 'neighbour', op: 'delete', item: standing})
 }
 
 /**
  * Those that the kernel gives a device by itself are of the link's scope. An old one goes when a new one has its place:
  * with the last address of a family the kernel takes all routes of it from the device.
  */
-function diffAddresses({addresses}: TunnelEntries, have: readonly Address[]): AddressChange[] {
+function diffAddresses({addresses}: TunnelEntries, have: readonly Address[], diff: Diff): void {
   const same = (a: Address, b: Address) => `${a.ip}` === `${b.ip}` && a.length === b.length
-  return [
-    ...addresses
-      .filter(item => !have.some(other => same(item, other)))
-      .map(item => ({object: 'address', op: 'add', item}) as const),
-    ...have
-      .filter(item => item.scope === 'global' && !addresses.some(other => same(item, other)))
-      .filter(({ip}) => addresses.some(other => other.ip.family === ip.family))
-      .map(item => ({object: 'address', op: 'delete', item}) as const),
-  ]
+  for (const item of addresses)
+    if (!have.some(other => same(item, other))) diff.do('make', {object: 'address', op: 'add', item})
+  for (const item of have)
+    if (
+      item.scope === 'global' &&
+      !addresses.some(other => same(item, other)) &&
+      addresses.some(({ip}) => ip.family === item.ip.family)
+    )
+      diff.do('end', {object: 'address', op: 'delete', item})
 }
 
 /** Of two routes to one destination. */

@@ -15,13 +15,26 @@ interface Asked extends Neighbourly {
   readonly mac: Mac | undefined
 }
 
+/** Looks again and again. */
+export class NeighbourhoodWatch {
+  #last: Neighbourhood | undefined
+
+  /** The same object as the last time, if all it was asked would be answered the same. */
+  look(kernel: KernelState, underlay: Underlay): Neighbourhood {
+    const next = new Neighbourhood(kernel, underlay, this.#last)
+    if (!this.#last || !next.agrees()) this.#last = next
+    else this.#last.renew(kernel, underlay)
+    return this.#last
+  }
+}
+
 /**
  * One look at the table. It notes what it is asked: equal answers to the same questions make an equal plan. A MAC once
  * known stays so when the kernel forgets the entry: the route through it is still the best guess.
  */
-export class Neighbourhood {
-  readonly #kernel: KernelState
-  readonly #underlay: Underlay
+class Neighbourhood {
+  #kernel: KernelState
+  #underlay: Underlay
   readonly #before: ReadonlyMap<string, Asked>
   readonly #asked = new Map<string, Asked>()
 
@@ -29,6 +42,11 @@ export class Neighbourhood {
     this.#kernel = kernel
     this.#underlay = underlay
     this.#before = before ? before.#asked : new Map()
+  }
+
+  renew(kernel: KernelState, underlay: Underlay): void {
+    this.#kernel = kernel
+    this.#underlay = underlay
   }
 
   /** Over the first of a node's IPv4 addresses that is on a subnet and resolved. */
@@ -54,7 +72,9 @@ export class Neighbourhood {
   }
 
   #macOf({index, ip}: Neighbourly): Mac | undefined {
-    const mac = this.#kernel.neighbours.get(index)?.get(`${ip}`)?.mac ?? this.#before.get(`${ip}`)?.mac
+    const text = `${ip}`
+    const mac =
+      this.#kernel.neighbours.get(index)?.get(text)?.mac ?? this.#asked.get(text)?.mac ?? this.#before.get(text)?.mac
     return mac && isOfOneHost(mac) ? mac : undefined
   }
 }

@@ -3,16 +3,19 @@ import type {NetworkName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
+import type {Route} from '../model/net.ts'
 import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
 import {formatVtep, type Vtep} from '../model/vtep.ts'
 import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
-import {type Desired, desiredState, findSelf} from './desired.ts'
-import {additions, diffState, type RouteConflict} from './diff.ts'
+import {Comparison} from './comparison.ts'
+import {type Cluster, type Desired, findSelf} from './desired.ts'
+import {additions, type RouteConflict} from './diff.ts'
 import {effectiveMtu} from './mtu.ts'
-import {Neighbourhood, type Neighbourly} from './neighbourhood.ts'
+import {NeighbourhoodWatch} from './neighbourhood.ts'
 import type {RouteNetwork} from './network.ts'
 import {nodeAddresses} from './node-addresses.ts'
+import {atOnce, Planner, type Sliced} from './planner.ts'
 import {type Before, isRepair} from './repair.ts'
 import {diffTunnels, indexesOf, standingTunnels, type TunnelSpec, vtepOf, wantedTunnels} from './tunnels.ts'
 import {formatUnderlay, readUnderlay, type Underlay} from './underlay.ts'
@@ -45,6 +48,8 @@ export interface PassOptions {
   /** As configured; undefined: found by the machine's id. */
   readonly self: NodeName | undefined
   readonly machineId: string
+  /** @default all at one go */
+  readonly sliced?: Sliced
 }
 
 /** What a node is to publish of its tunnels; `vtep` undefined: nothing any more. */
@@ -89,14 +94,18 @@ interface Situation {
 }
 
 /**
- * A pass to be run again and again, one at a time. It keeps only what tells a repair from a change of mind, and the
- * last plan for as long as what it was made from stays the same: most passes are asked for by the kernel.
+ * A pass to be run again and again, one at a time. It keeps what was compared last, so that the next one looks only at
+ * what has changed since; the first one, and one after any doubt, looks everywhere.
  */
 export function routePass(options: PassOptions): (input: PassInput) => Promise<RouteReport> {
-  const {network, writer} = options
-  const plan = planner(network)
+  const {network, writer, sliced = atOnce} = options
+  const planner = new Planner(sliced)
+  const comparison = new Comparison(network.protocol, sliced)
+  const neighbours = new NeighbourhoodWatch()
+  let place: readonly unknown[] = []
   let lastInput: PassInput | undefined
   let before: Before | undefined
+
   return async input => {
     const startedAt = performance.now()
     const source = input === lastInput ? 'retry' : before ? input.source : 'start'
@@ -116,25 +125,38 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       return changes.length > 0 ? writer.settle() : undefined
     }
 
-    let {kernel} = input
-    const situation = look(options, input)
-    const wanted = wantedTunnels(network, situation.own, situation.addresses, kernel, situation.underlay.local)
-    const devices = diffTunnels(network, wanted, kernel)
-    kernel = (await carryOut(devices.changes)) ?? kernel
+    const {own, addresses, underlay} = look(options, input)
+    const wanted = wantedTunnels(network, own, addresses, input.kernel, underlay.local)
+    const devices = diffTunnels(network, wanted, input.kernel)
+    const kernel = (await carryOut(devices.changes)) ?? input.kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 
-    const {desired, unresolved} = plan(input, situation, {
-      network,
-      underlay: situation.underlay,
-      devices: indexesOf(tunnels),
-    })
-    const {changes, conflicts} = diffState(desired, kernel, network.protocol)
-    await carryOut(partial ? additions(changes, kernel) : changes)
+    const site: Site = {network, underlay, devices: indexesOf(tunnels)}
+    const neighbourhood = neighbours.look(kernel, underlay)
+    const sources = {...network.nodeAddresses, hostPods: hostPods.items}
+    const cluster: Cluster = {
+      nodes: nodes.items,
+      own,
+      addressesOf: node => nodeAddresses(node, sources),
+      ...(network.nodeAddresses.linkLocal && {overLinkLocal: these => neighbourhood.overLinkLocal(these)}),
+    }
+    const now = [own, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], neighbourhood]
+    const moved = now.some((each, i) => each !== place[i])
+    place = now
+    const {desired, touched} = await planner.update(cluster, site, moved)
+
+    const found = await comparison.changes(desired, kernel, touched)
+    const changes = partial ? additions(found, kernel) : found
+    comparison.forget()
+    await carryOut(changes)
+    if (!partial) comparison.leave(refused.map(({change}) => change))
+    const {unresolved} = neighbourhood
     if (unresolved.length > 0) await writer.resolve(unresolved)
 
-    const mtu = effectiveMtu(network, situation.addresses, tunnels, kernel)
-    const repaired = before ? written.filter(change => isRepair(change, before!)).length : 0
+    const mtu = effectiveMtu(network, addresses, tunnels, kernel)
+    const repaired = before ? written.filter(change => isRepair(change, before!, touched)).length : 0
     before = {desired, tunnels: wanted}
+    const {conflicts} = comparison
     return {
       network: network.name,
       source,
@@ -150,7 +172,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       routes: count(desired, refused, conflicts),
       mtu: mtu.bytes,
       unresolved: unresolved.length,
-      publish: partial ? undefined : publicationOf(network, situation.own, wanted, vtepOf(network, tunnels)),
+      publish: partial ? undefined : publicationOf(network, own, wanted, vtepOf(network, tunnels)),
     }
   }
 }
@@ -161,33 +183,6 @@ function look({self, machineId, network}: PassOptions, {nodes, kernel, hostPods}
   const own = name && nodes.items.get(name)
   const addresses = own ? nodeAddresses(own, {...network.nodeAddresses, hostPods: hostPods.items}) : []
   return {own, addresses, underlay: readUnderlay(kernel, addresses, own?.podCIDRs ?? [])}
-}
-
-interface Plan {
-  readonly desired: Desired
-  readonly unresolved: readonly Neighbourly[]
-}
-
-/** Keeps the last plan for as long as nothing that it was made from has changed. */
-function planner({nodeAddresses: config}: RouteNetwork): (input: PassInput, at: Situation, site: Site) => Plan {
-  let last: {inputs: readonly unknown[]; neighbourhood: Neighbourhood; plan: Plan} | undefined
-  return ({nodes, hostPods, kernel}, {own, underlay}, site) => {
-    const inputs = [nodes, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6]]
-    const neighbourhood = new Neighbourhood(kernel, underlay, last?.neighbourhood)
-    if (last?.inputs.every((each, i) => each === inputs[i]) && neighbourhood.agrees()) return last.plan
-    const sources = {...config, hostPods: hostPods.items}
-    const desired = desiredState(
-      {
-        nodes: nodes.items,
-        own,
-        addressesOf: node => nodeAddresses(node, sources),
-        ...(config.linkLocal && {overLinkLocal: addresses => neighbourhood.overLinkLocal(addresses)}),
-      },
-      site,
-    )
-    last = {inputs, neighbourhood, plan: {desired, unresolved: neighbourhood.unresolved}}
-    return last.plan
-  }
 }
 
 /** Undefined: the node's object says what it should, or nothing is known of this node. */
@@ -233,22 +228,17 @@ export const isUnfinished = (report: RouteReport): boolean => hasFailed(report) 
 
 /** What stands: an addition that was refused or blocked does not, while of a refused replacement the old route does. */
 function count(
-  {routes}: Desired,
+  {ways, routes}: Desired,
   refused: RouteReport['refused'],
   conflicts: readonly RouteConflict[],
 ): Record<Family, number> {
-  const missing = new Set<string>()
-  for (const {change} of refused)
-    if (change.object === 'route' && change.op === 'add') missing.add(`${change.item.destination}`)
-  for (const conflict of conflicts) if (conflict.blocks) missing.add(`${conflict.wanted.destination}`)
-  const result = {4: 0, 6: 0}
-  for (const [
-    destination,
-    {
-      type,
-      destination: {family},
-    },
-  ] of routes)
-    if (type === 'unicast' && !missing.has(destination)) result[family]++
+  const missing = new Map<string, Family>()
+  const miss = ({destination}: Route) => {
+    if (routes.get(`${destination}`)?.type === 'unicast') missing.set(`${destination}`, destination.family)
+  }
+  for (const {change} of refused) if (change.object === 'route' && change.op === 'add') miss(change.item)
+  for (const conflict of conflicts) if (conflict.blocks) miss(conflict.wanted)
+  const result = {...ways}
+  for (const family of missing.values()) result[family]--
   return result
 }

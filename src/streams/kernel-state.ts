@@ -12,6 +12,7 @@ import {
   type Route,
   TABLE_MAIN,
 } from '../model/net.ts'
+import {KeptChangeLog} from './change-log.ts'
 
 /** Bytes. RFC 8200. */
 const IPV6_MIN_MTU = 1280
@@ -22,6 +23,7 @@ export class MutableKernelState implements KernelState {
   readonly routes = new Map<string, readonly Route[]>()
   readonly neighbours = new Map<IfIndex, Map<string, Neighbour>>()
   readonly fdb = new Map<IfIndex, Map<Mac, readonly FdbEntry[]>>()
+  readonly log = new KeptChangeLog()
   /** Ends of veth pairs whose other end has gone. */
   readonly #left = new Set<IfIndex>()
 
@@ -131,6 +133,7 @@ export class MutableKernelState implements KernelState {
   #neighbour(neighbour: Neighbour, gone: boolean): boolean {
     const {index, ip} = neighbour
     const tunnel = this.#isTunnel(index)
+    if (tunnel) this.log.add({object: 'neighbour', index, ip: `${ip}`})
     if (gone) this.neighbours.get(index)?.delete(`${ip}`)
     else if (tunnel || (ip.family === 4 && neighbour.mac)) entryOf(this.neighbours, index).set(`${ip}`, neighbour)
     return true
@@ -139,6 +142,7 @@ export class MutableKernelState implements KernelState {
   /** The kernel does not say whether an entry joins the others of its MAC or takes their place. We only ever do neither. */
   #fdbEntry(entry: FdbEntry, gone: boolean, own = true): boolean {
     if (!this.#isTunnel(entry.index)) return true
+    this.log.add({object: 'fdb', index: entry.index, mac: entry.mac})
     const entries = entryOf(this.fdb, entry.index)
     const others = (entries.get(entry.mac) ?? []).filter(other => `${other.remote}` !== `${entry.remote}`)
     const left = gone ? others : [...others, entry]
@@ -214,6 +218,7 @@ export class MutableKernelState implements KernelState {
   }
 
   #set(destination: string, routes: readonly Route[]): void {
+    this.log.add({object: 'route', destination})
     if (routes.length > 0) this.routes.set(destination, routes)
     else this.routes.delete(destination)
   }

@@ -17,3 +17,13 @@ export class Turns {
     this.#since = performance.now()
   }
 }
+
+/** Runs work that yields between its small steps. Resolves with what it returns; rejects with what it throws. */
+export async function inTurns<R>(work: Generator<void, R, undefined>): Promise<R> {
+  const turns = new Turns()
+  for (;;) {
+    const {done, value} = work.next()
+    if (done) return value
+    if (turns.due) await turns.next()
+  }
+}

@@ -2,7 +2,7 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import test from 'ava'
-import {built, SELF, startNode, type TestNode} from './support/node.ts'
+import {built, nodeObject, SELF, startNode, type TestNode} from './support/node.ts'
 
 const B = 'b 10.64.2.0/24 fd00:64:2::/64 via 192.168.0.2 fd00:100::2'
 const TO_B = ['10.64.2.0/24 via 192.168.0.2', 'fd00:64:2::/64 via fd00:100::2']
@@ -58,6 +58,26 @@ test('booted without its API server a node has its routes; what the server says 
   await reboot(node)
   node.agent.start()
   await node.has(...TO_B, toPeer(2, 22), toPeer(3))
+})
+
+test('the ends of tunnels are in the snapshot as well', async t => {
+  const node = await startNode(t, {config: {networks: [{backend: 'vxlan'}]}})
+  const vtep = {vni: 1, port: 8472, ends: [{ip: '192.168.0.3', mac: '02:00:00:00:00:03'}]}
+  const annotations = {'netgraft.dev/vtep-default': JSON.stringify(vtep)}
+  node.api.create(nodeObject('c 10.64.3.0/24 via 192.168.0.3', {metadata: {annotations}}))
+  const tunnelled = async () =>
+    (await node.routes()).some(route => /^10\.64\.3\.0\/24 .*dev ng-vx0 /.test(route)) &&
+    node.namespace.exec('bridge', 'fdb', 'show', 'dev', 'ng-vx0').includes('02:00:00:00:00:03 dst 192.168.0.3')
+  await node.until(tunnelled, 'the tunnel')
+  await node.agent.stop()
+  await node.api.faults.down()
+  await node.ip('link del ng-vx0')
+  await node.ip('link del ng-vx0-6')
+  node.agent.start()
+  await node.says(RUNNING)
+  await node.until(tunnelled, 'the tunnel')
+  await node.until(() => node.agent.ready())
+  t.pass()
 })
 
 test('an API server that accepts connections and says nothing is not waited for', async t => {

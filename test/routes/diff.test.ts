@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type {Route} from '../../src/model/net.ts'
 import type {RouteChange} from '../../src/model/plans.ts'
 import {formatRoute} from '../../src/netlink/route.ts'
-import {diffRoutes} from '../../src/routes/diff.ts'
+import {Diff, diffRoutes} from '../../src/routes/diff.ts'
 import {byDestination, route} from './support.ts'
 
 const CASES: {name: string; want: string[]; have: string[]; changes: string[]; conflicts?: string[]}[] = [
@@ -76,7 +76,7 @@ const CASES: {name: string; want: string[]; have: string[]; changes: string[]; c
 
 for (const {name, want, have, changes, conflicts = []} of CASES) {
   test(name, t => {
-    const diff = diffRoutes(wanted(want.map(route)), byDestination(have.map(route)), 107)
+    const diff = diffRoutesOf(wanted(want.map(route)), byDestination(have.map(route)), 107)
     t.deepEqual(
       diff.changes.map(change => `${change.op} ${formatRoute(change.item)}`),
       changes,
@@ -91,7 +91,7 @@ for (const {name, want, have, changes, conflicts = []} of CASES) {
 test('a route for one type of service stands beside ours', t => {
   const ours = route('10.1.2.0/24 via 192.168.0.12 dev 2')
   const other = {...route('10.1.2.0/24 via 192.168.0.1 dev 2 proto 4'), tos: 0x10}
-  const diff = diffRoutes(wanted([ours]), byDestination([other]), 107)
+  const diff = diffRoutesOf(wanted([ours]), byDestination([other]), 107)
   t.deepEqual(
     diff.changes.map(({op}) => op),
     ['add'],
@@ -102,13 +102,13 @@ test('a route for one type of service stands beside ours', t => {
 test('an IPv6 route that somebody has merged a path into is left alone, and told', t => {
   const ours = route('fd00:2::/64 via fd00::12 dev 2')
   const merged = {...ours, nextHops: [...ours.nextHops, ...route('fd00:2::/64 via fd00::99 dev 2').nextHops]}
-  const diff = diffRoutes(wanted([ours]), byDestination([merged]), 107)
+  const diff = diffRoutesOf(wanted([ours]), byDestination([merged]), 107)
   t.deepEqual(diff.changes, [])
   t.deepEqual(
     diff.conflicts.map(({blocks}) => blocks),
     [true],
   )
-  t.deepEqual(diffRoutes(new Map(), byDestination([merged]), 107).changes, [])
+  t.deepEqual(diffRoutesOf(new Map(), byDestination([merged]), 107).changes, [])
 })
 
 const anyRoute = fc
@@ -133,13 +133,21 @@ test('applying the changes leads to what is wanted, and a second diff is empty',
     fc.property(wish, fc.array(anyRoute, {maxLength: 8}), (wish, standing) => {
       const want = wanted(wish)
       const before = byDestination(distinct(standing))
-      const first = diffRoutes(want, before, 107)
+      const first = diffRoutesOf(want, before, 107)
       const after = apply(before, first.changes)
-      t.deepEqual(diffRoutes(want, after, 107).changes, [])
+      t.deepEqual(diffRoutesOf(want, after, 107).changes, [])
       t.deepEqual(foreign(after), foreign(before))
     }),
   )
 })
+
+/** Of all destinations. */
+function diffRoutesOf(want: ReadonlyMap<string, Route>, have: ReadonlyMap<string, readonly Route[]>, protocol: number) {
+  const diff = new Diff()
+  for (const destination of new Set([...want.keys(), ...have.keys()]))
+    diffRoutes(destination, want.get(destination), have.get(destination) ?? [], protocol, diff)
+  return {changes: diff.changes as RouteChange[], conflicts: [...diff.conflicts.values()].flat()}
+}
 
 const wanted = (routes: readonly Route[]) => new Map(routes.map(each => [`${each.destination}`, each]))
 

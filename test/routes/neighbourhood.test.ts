@@ -2,7 +2,7 @@ import test from 'ava'
 import {parseIp} from '../../src/model/ip.ts'
 import type {KernelState} from '../../src/model/kernel.ts'
 import type {IfIndex, Mac, Neighbour} from '../../src/model/net.ts'
-import {Neighbourhood} from '../../src/routes/neighbourhood.ts'
+import {NeighbourhoodWatch} from '../../src/routes/neighbourhood.ts'
 import {readUnderlay} from '../../src/routes/underlay.ts'
 import {kernel} from './support.ts'
 
@@ -16,8 +16,8 @@ function state(...texts: string[]): KernelState {
   return {...kernel(['2 eth0 192.168.0.11/24']), neighbours: new Map([[ETH0, new Map(entries)]])}
 }
 
-function look(at: KernelState, addresses: string, before?: Neighbourhood) {
-  const book = new Neighbourhood(at, readUnderlay(at, [], []), before)
+function look(at: KernelState, addresses: string, watch = new NeighbourhoodWatch()) {
+  const book = watch.look(at, readUnderlay(at, [], []))
   const hop = book.overLinkLocal(addresses.split(' ').filter(Boolean).map(parseIp))
   return {
     book,
@@ -55,17 +55,19 @@ for (const [name, neighbours, addresses, hop, unresolved] of [
   })
 
 test('what was known stays so when the kernel forgets it, and a new MAC takes its place', t => {
-  const known = look(state('192.168.0.12 02:00:00:00:00:01'), '192.168.0.12')
-  const forgotten = look(state(), '192.168.0.12', known.book)
+  const watch = new NeighbourhoodWatch()
+  const known = look(state('192.168.0.12 02:00:00:00:00:01'), '192.168.0.12', watch)
+  const forgotten = look(state(), '192.168.0.12', watch)
   t.is(forgotten.hop, 'fe80::ff:fe00:1 dev 2')
-  t.true(forgotten.book.agrees())
-  const changed = look(state('192.168.0.12 02:00:00:00:00:02'), '192.168.0.12', forgotten.book)
+  t.is(forgotten.book, known.book)
+  const changed = look(state('192.168.0.12 02:00:00:00:00:02'), '192.168.0.12', watch)
   t.is(changed.hop, 'fe80::ff:fe00:2 dev 2')
-  t.false(changed.book.agrees())
+  t.not(changed.book, known.book)
 })
 
-test('an answer that was missing makes another plan', t => {
-  const asked = look(state(), '192.168.0.12')
-  t.true(look(state(), '', asked.book).book.agrees())
-  t.false(look(state('192.168.0.12 02:00:00:00:00:02'), '', asked.book).book.agrees())
+test('an answer that was missing makes another look, nothing new the same', t => {
+  const watch = new NeighbourhoodWatch()
+  const asked = look(state(), '192.168.0.12', watch)
+  t.is(look(state(), '', watch).book, asked.book)
+  t.not(look(state('192.168.0.12 02:00:00:00:00:02'), '', watch).book, asked.book)
 })

@@ -1,0 +1,73 @@
+/** Compares what is wanted with the kernel's state: everything once, and then where something has been touched since. */
+import type {KernelState} from '../model/kernel.ts'
+import type {Change} from '../model/plans.ts'
+import type {Desired} from './desired.ts'
+import {type Diff, diffEverything, diffTouched, type RouteConflict} from './diff.ts'
+import type {Sliced} from './planner.ts'
+import {Touched} from './touched.ts'
+
+/** From so many places on, looking everywhere costs no more, and is done in slices. */
+const MANY = 500
+
+export class Comparison {
+  readonly #sliced: Sliced
+  readonly #protocol: number
+  /** Up to when of which state all has been compared. */
+  #compared: {readonly kernel: KernelState; readonly mark: number} | undefined
+  #conflicts = new Map<string, readonly RouteConflict[]>()
+  /** What was to be done and is not. */
+  #undone: readonly Change[] = []
+
+  constructor(protocol: number, sliced: Sliced) {
+    this.#protocol = protocol
+    this.#sliced = sliced
+  }
+
+  get conflicts(): readonly RouteConflict[] {
+    return [...this.#conflicts.values()].flat()
+  }
+
+  /** `touched`: where `want` differs from the last time; undefined: anywhere. */
+  async changes(want: Desired, have: KernelState, touched: Touched | undefined): Promise<readonly Change[]> {
+    const places = touched && this.#places(have, touched)
+    // Should this fail half-way, the next comparison looks everywhere.
+    this.#compared = undefined
+    const mark = have.log?.mark
+    const diff = places
+      ? diffTouched(want, have, this.#protocol, places)
+      : await this.#sliced(diffEverything(want, have, this.#protocol))
+    this.#noteConflicts(diff, places)
+    if (mark !== undefined) this.#compared = {kernel: have, mark}
+    this.#undone = []
+    return diff.changes
+  }
+
+  /** Of the changes that were found, these have not been made: they are looked at again. */
+  leave(undone: readonly Change[]): void {
+    this.#undone = undone
+  }
+
+  /** What has become of the changes is not known: everything is looked at again. */
+  forget(): void {
+    this.#compared = undefined
+  }
+
+  /** Undefined: everywhere. */
+  #places(have: KernelState, touched: Touched): Touched | undefined {
+    if (!this.#compared || this.#compared.kernel !== have) return undefined
+    const keys = have.log?.since(this.#compared.mark)
+    if (!keys || keys.length + this.#undone.length > MANY) return undefined
+    const places = new Touched(touched)
+    for (const key of keys) places.addKey(key)
+    for (const change of this.#undone) places.addChange(change)
+    return places
+  }
+
+  #noteConflicts(diff: Diff, places: Touched | undefined): void {
+    if (!places) this.#conflicts = diff.conflicts
+    else {
+      for (const destination of places.routes) this.#conflicts.delete(destination)
+      for (const [destination, conflicts] of diff.conflicts) this.#conflicts.set(destination, conflicts)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** What is wanted, node by node: plans are put in and taken out again. */
+import type {NodeName} from '../model/facts.ts'
+import {type Cidr, hostLength} from '../model/ip.ts'
+import type {Address, FdbEntry, IfIndex, Mac, Neighbour, Route} from '../model/net.ts'
+import type {Site} from './backends/backend.ts'
+import type {Problem} from './claims.ts'
+import type {Desired, NodePlan} from './desired.ts'
+
+interface Entries {
+  readonly addresses: Address[]
+  readonly neighbours: Map<string, Neighbour>
+  readonly fdb: Map<Mac, FdbEntry>
+}
+
+export class MutableDesired implements Desired {
+  readonly routes = new Map<string, Route>()
+  readonly tunnels = new Map<IfIndex, Entries>()
+  readonly ways = {4: 0, 6: 0}
+  peers = 0
+  /** Two nodes publish one MAC: the second one has no way. */
+  clashes = false
+  readonly #settled: readonly Problem[]
+  readonly #troubled = new Map<NodeName, readonly Problem[]>()
+  #problems: readonly Problem[] | undefined
+
+  /** `settled`: the problems of the whole. */
+  constructor(site: Site, settled: readonly Problem[]) {
+    this.#settled = settled
+    for (const index of Object.values(site.devices))
+      this.tunnels.set(index, {addresses: [], neighbours: new Map(), fdb: new Map()})
+  }
+
+  get problems(): readonly Problem[] {
+    this.#problems ??= [...this.#settled, ...[...this.#troubled.values()].flat()]
+    return this.#problems
+  }
+
+  add(name: NodeName, plan: NodePlan): void {
+    const clash = plan.fdb.find(entry => this.tunnels.get(entry.index)!.fdb.has(entry.mac))
+    if (clash) this.#refuse(name, plan, clash)
+    else this.#put(name, plan)
+  }
+
+  remove(name: NodeName, plan: NodePlan): void {
+    this.#count(plan, -1)
+    this.#trouble(name, [])
+    for (const {destination} of plan.routes) this.routes.delete(`${destination}`)
+    for (const {index, ip} of plan.neighbours) this.tunnels.get(index)?.neighbours.delete(`${ip}`)
+    for (const {index, mac} of plan.fdb) this.tunnels.get(index)?.fdb.delete(mac)
+  }
+
+  /**
+   * The addresses from which this node itself speaks through its tunnels: the first of its ranges, which no pod has.
+   */
+  addOwn(cidrs: readonly Cidr[]): void {
+    for (const family of [4, 6] as const) {
+      const ip = cidrs.find(cidr => cidr.family === family)?.address
+      if (!ip) continue
+      const flags = family === 6 ? NODAD | NOPREFIXROUTE : 0
+      for (const [index, {addresses}] of this.tunnels)
+        addresses.push({index, ip, length: hostLength(family), scope: 'global', flags})
+    }
+  }
+
+  #put(name: NodeName, plan: NodePlan): void {
+    this.#count(plan, 1)
+    this.#trouble(name, plan.problems)
+    for (const route of plan.routes) this.routes.set(`${route.destination}`, route)
+    for (const entry of plan.neighbours) this.tunnels.get(entry.index)!.neighbours.set(`${entry.ip}`, entry)
+    for (const entry of plan.fdb) this.tunnels.get(entry.index)!.fdb.set(entry.mac, entry)
+  }
+
+  #refuse(name: NodeName, plan: NodePlan, {index, mac}: FdbEntry): void {
+    this.clashes = true
+    const other = this.tunnels.get(index)!.fdb.get(mac)!
+    const problem: Problem = {
+      kind: 'unreachable',
+      message: `node ${name} has no route, since the MAC of its tunnel, ${mac}, is also that of the node at ${other.remote}`,
+    }
+    this.#put(name, {...plan, routes: [], neighbours: [], fdb: [], problems: [...plan.problems, problem]})
+  }
+
+  #count({isPeer, routes}: NodePlan, by: 1 | -1): void {
+    if (isPeer) this.peers += by
+    for (const {type, destination} of routes) if (type === 'unicast') this.ways[destination.family] += by
+  }
+
+  #trouble(name: NodeName, problems: readonly Problem[]): void {
+    if (problems.length > 0) this.#troubled.set(name, problems)
+    else if (!this.#troubled.delete(name)) return
+    this.#problems = undefined
+  }
+}
+
+/** IFA_F_*, linux/if_addr.h: usable at once, since nobody else can have it; and without a route to itself. */
+const NODAD = 0x02
+const NOPREFIXROUTE = 0x200

@@ -1,0 +1,129 @@
+/** Keeps what is wanted up to date: whole when this node's own place changes, node by node otherwise. */
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Family} from '../model/ip.ts'
+import type {Site} from './backends/backend.ts'
+import {type Settlement, shareOf} from './claims.ts'
+import {type Cluster, type Desired, type NodePlan, plan, planNode, reservedAt} from './desired.ts'
+import type {MutableDesired} from './mutable-desired.ts'
+import {Touched} from './touched.ts'
+
+/** Runs a long computation in pieces, so that the process stays responsive. */
+export type Sliced = <R>(work: Generator<void, R, undefined>) => Promise<R>
+
+export const atOnce: Sliced = async work => {
+  for (;;) {
+    const {done, value} = work.next()
+    if (done) return value
+  }
+}
+
+/** Planned for one place of this node. */
+interface Planned {
+  readonly desired: MutableDesired
+  readonly nodes: Map<NodeName, {readonly node: NodeFacts; readonly plan: NodePlan}>
+  readonly owners: Map<string, NodeName>
+  readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
+}
+
+/**
+ * Most of what happens in a cluster is that one node comes, changes or goes, and that concerns nobody else. Only where
+ * claims meet, or MACs clash, or the node's own place changes, everything is planned anew. Either way the result is
+ * that of `desiredState`.
+ */
+export class Planner {
+  readonly #sliced: Sliced
+  #planned: Planned | undefined
+  /** Two nodes are in each other's way: who has what depends on all. */
+  #entangled = false
+
+  constructor(sliced: Sliced) {
+    this.#sliced = sliced
+  }
+
+  /**
+   * `moved`: anything but the nodes has changed since the last call. Answers with what is wanted now, and where that
+   * differs from the last answer; undefined: anywhere.
+   */
+  async update(
+    cluster: Cluster,
+    site: Site,
+    moved: boolean,
+  ): Promise<{desired: Desired; touched: Touched | undefined}> {
+    const touched = moved || this.#entangled ? undefined : this.#follow(cluster, site)
+    if (touched && this.#planned) return {desired: this.#planned.desired, touched}
+    // Should that fail half-way, the next call must not trust what is left.
+    this.#planned = undefined
+    return {desired: await this.#replan(cluster, site), touched: undefined}
+  }
+
+  async #replan(cluster: Cluster, site: Site): Promise<Desired> {
+    const nodes: Planned['nodes'] = new Map()
+    const {desired, settlement} = await this.#sliced(
+      plan(cluster, site, (node, nodePlan) => nodes.set(node.name, {node, plan: nodePlan})),
+    )
+    const owners = new Map([...settlement.claims].map(([cidr, {node}]) => [cidr, node.name]))
+    this.#entangled = desired.clashes || settlement.problems.length > 0 || isMixed(settlement)
+    this.#planned = {desired, nodes, owners, lengths: settlement.lengths}
+    return desired
+  }
+
+  /** Undefined: some node is in another one's way, or the own one has changed. */
+  #follow(cluster: Cluster, site: Site): Touched | undefined {
+    const planned = this.#planned
+    if (!planned) return undefined
+    if (changedNodes(planned.nodes, cluster.nodes) > MANY) return undefined
+    const touched = new Touched()
+    for (const [name, {node}] of planned.nodes)
+      if (!cluster.nodes.has(name) && !this.#replace(planned, name, node, undefined, cluster, site, touched))
+        return undefined
+    for (const [name, node] of cluster.nodes) {
+      const known = planned.nodes.get(name)?.node
+      if (known !== node && !this.#replace(planned, name, known, node, cluster, site, touched)) return undefined
+    }
+    return touched
+  }
+
+  /** False: that cannot be done for this node alone. */
+  #replace(
+    planned: Planned,
+    name: NodeName,
+    known: NodeFacts | undefined,
+    node: NodeFacts | undefined,
+    cluster: Cluster,
+    site: Site,
+    touched: Touched,
+  ): boolean {
+    if (node === cluster.own && node !== undefined) return false
+    const {desired, nodes, owners, lengths} = planned
+    const before = nodes.get(name)
+    if (before && known) {
+      desired.remove(name, before.plan)
+      touched.addPlan(before.plan)
+      nodes.delete(name)
+      for (const cidr of known.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
+    }
+    if (!node) return true
+    const share = shareOf(node, reservedAt(site))
+    for (const cidr of share.cidrs) {
+      if (owners.has(`${cidr}`) || !lengths[cidr.family].has(cidr.length)) return false
+      owners.set(`${cidr}`, name)
+    }
+    const nodePlan = planNode(share, cluster, site)
+    desired.add(name, nodePlan)
+    if (desired.clashes) return false
+    touched.addPlan(nodePlan)
+    nodes.set(name, {node, plan: nodePlan})
+    return true
+  }
+}
+
+/** Nodes. To follow more of them one by one takes as long as to plan all, and is not done in slices. */
+const MANY = 100
+
+function changedNodes(before: Planned['nodes'], now: Cluster['nodes']): number {
+  let same = 0
+  for (const [name, node] of now) if (before.get(name)?.node === node) same++
+  return Math.max(now.size, before.size) - same
+}
+
+const isMixed = ({lengths}: Settlement): boolean => lengths[4].size > 1 || lengths[6].size > 1
