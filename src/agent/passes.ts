@@ -8,7 +8,7 @@ import type {RouteNetwork} from '../routes/network.ts'
 import {
   brokenReport,
   type HostPodsView,
-  isUnfinished,
+  hasFailed,
   type PassInput,
   type RouteReport,
   routePass,
@@ -77,10 +77,19 @@ export function routes(
           passed()
         }
       },
-      {failed: isUnfinished, onThrow: error => brokenReport(network, error), merge: earlier},
+      {
+        failed: hasFailed,
+        rest: ({restMs}) => restMs,
+        again: ({unresolved}) => (unresolved > 0 ? UNRESOLVED_MS : undefined),
+        onThrow: error => brokenReport(network, error),
+        merge: earlier,
+      },
     ),
   )
 }
+
+/** Milliseconds after which a neighbour that did not answer is asked again; the answer itself asks for a pass. */
+const UNRESOLVED_MS = 30_000
 
 interface Known {
   readonly nodes?: View<NodeName, NodeFacts>

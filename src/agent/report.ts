@@ -15,22 +15,31 @@ const SENTENCE_LENGTH = 400
 /** Tells of one network's passes, in order. */
 export function routeReporter(log: Logger, metrics: Metrics): (report: RouteReport) => void {
   let standing = new Map<string, string>()
+  /** Of the last report: the same list again tells nothing new. */
+  let problems: RouteReport['problems'] = []
+  let smooth = true
   const room = budget()
   return report => {
     measure(report, metrics)
     const {network, error} = report
     if (error !== undefined) return log.error('route pass broke; it is run again', {network, err: error})
-    const troubles = troublesOf(report)
-    const begun = [...troubles].filter(([sentence]) => !standing.has(sentence))
-    const ended = [...standing].filter(([sentence]) => !troubles.has(sentence))
-    const left = room(begun.length + ended.length)
-    for (const [reason, kind] of begun.slice(0, left)) log.warn('trouble', {network, kind, reason})
-    if (begun.length > left) log.warn('more troubles', {network, count: begun.length - left})
-    for (const [reason, kind] of ended.slice(0, left)) log.info('trouble over', {network, kind, reason})
+    const troubles = report.problems === problems && isSmooth(report) && smooth ? standing : troublesOf(report)
+    problems = report.problems
+    smooth = isSmooth(report)
+    if (troubles !== standing) {
+      const begun = [...troubles].filter(([sentence]) => !standing.has(sentence))
+      const ended = [...standing].filter(([sentence]) => !troubles.has(sentence))
+      const left = room(begun.length + ended.length)
+      for (const [reason, kind] of begun.slice(0, left)) log.warn('trouble', {network, kind, reason})
+      if (begun.length > left) log.warn('more troubles', {network, count: begun.length - left})
+      for (const [reason, kind] of ended.slice(0, left)) log.info('trouble over', {network, kind, reason})
+    }
     standing = troubles
     if (report.written.length > 0) tellChanges(report, log)
   }
 }
+
+const isSmooth = ({conflicts, refused}: RouteReport): boolean => conflicts.length === 0 && refused.length === 0
 
 /** How many of so many sentences may be told now. */
 function budget(): (wanted: number) => number {

@@ -10,9 +10,9 @@ export interface Claim {
 
 /**
  * malformed: cannot be parsed. overlap: two claims meet. refused: no pod range can be that. unreachable: no way to the
- * node. device: this node's own tunnel device, or its MTU, cannot be what it should.
+ * node. device: this node's own tunnel device, or its MTU, cannot be what it should. fight: repairs are in vain.
  */
-export const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable', 'device'] as const
+export const PROBLEM_KINDS = ['malformed', 'overlap', 'refused', 'unreachable', 'device', 'fight'] as const
 
 /** Something in the cluster's objects that cannot be served as it is written. */
 export interface Problem {

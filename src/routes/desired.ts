@@ -82,7 +82,7 @@ export function* plan(
     const nodePlan = planNode(share, cluster, site)
     planned(share.node, nodePlan)
     desired.add(share.node.name, nodePlan)
-    if (share.node === cluster.own) desired.addOwn(share.cidrs)
+    if (share.node === cluster.own) desired.addOwn(share.cidrs, cluster.addressesOf(share.node))
   }
   return {desired, settlement}
 }
@@ -90,8 +90,9 @@ export function* plan(
 export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
   reservedRanges(underlay.subnets.map(subnet => subnet.cidr))
 
-export function planNode({node, cidrs, problems}: Share, cluster: Cluster, site: Site): NodePlan {
-  if (node === cluster.own) return planOwn(cidrs, problems, site)
+export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
+  const {node, cidrs, problems} = share
+  if (node === cluster.own) return planOwn(share, cluster.addressesOf(node), site)
   const result = {routes: [] as Route[], neighbours: [] as Neighbour[], fdb: [] as FdbEntry[], problems: [...problems]}
   const addresses = cidrs.length > 0 ? cluster.addressesOf(node) : []
   const overLinkLocal = () => cluster.overLinkLocal?.(addresses)
@@ -109,15 +110,23 @@ export function planNode({node, cidrs, problems}: Share, cluster: Cluster, site:
 
 /**
  * In routed mode, an unreachable route for where no pod's own route is: else such packets would take the default route,
- * and whoever routes the range to this node would send them back.
+ * and whoever routes the range to this node would send them back. Around the node's own address it would cut it off.
  */
-const planOwn = (cidrs: readonly Cidr[], problems: readonly Problem[], {network}: Site): NodePlan => ({
-  routes: network.pods.mode === 'ptp' ? cidrs.map(cidr => refusal(cidr, network)) : [],
-  neighbours: [],
-  fdb: [],
-  problems,
-  isPeer: false,
-})
+function planOwn({node, cidrs, problems}: Share, addresses: readonly Ip[], {network}: Site): NodePlan {
+  const around = cidrs.filter(cidr => addresses.some(address => cidr.contains(address)))
+  const refused = around.map((cidr): Problem => ({
+    kind: 'refused',
+    message: `node ${node.name}: its pod range ${cidr} contains its own address; give its pods a range of their own`,
+  }))
+  const served = network.pods.mode === 'ptp' ? cidrs.filter(cidr => !around.includes(cidr)) : []
+  return {
+    routes: served.map(cidr => refusal(cidr, network)),
+    neighbours: [],
+    fdb: [],
+    problems: [...problems, ...refused],
+    isPeer: false,
+  }
+}
 
 function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Problem {
   const {cidr, node, addresses} = peer

@@ -1,6 +1,6 @@
 /** What is wanted, node by node: plans are put in and taken out again. */
 import type {NodeName} from '../model/facts.ts'
-import {type Cidr, hostLength} from '../model/ip.ts'
+import {type Cidr, hostLength, type Ip} from '../model/ip.ts'
 import type {Address, FdbEntry, IfIndex, Mac, Neighbour, Route} from '../model/net.ts'
 import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
@@ -52,10 +52,10 @@ export class MutableDesired implements Desired {
   /**
    * The addresses from which this node itself speaks through its tunnels: the first of its ranges, which no pod has.
    */
-  addOwn(cidrs: readonly Cidr[]): void {
+  addOwn(cidrs: readonly Cidr[], own: readonly Ip[]): void {
     for (const family of [4, 6] as const) {
       const ip = cidrs.find(cidr => cidr.family === family)?.address
-      if (!ip) continue
+      if (!ip || own.some(address => `${address}` === `${ip}`)) continue
       const flags = family === 6 ? NODAD | NOPREFIXROUTE : 0
       for (const [index, {addresses}] of this.tunnels)
         addresses.push({index, ip, length: hostLength(family), scope: 'global', flags})

@@ -11,6 +11,7 @@ import type {Problem} from './claims.ts'
 import {Comparison} from './comparison.ts'
 import {type Cluster, type Desired, findSelf} from './desired.ts'
 import {additions, type RouteConflict} from './diff.ts'
+import {Fight} from './fight.ts'
 import {effectiveMtu} from './mtu.ts'
 import {NeighbourhoodWatch} from './neighbourhood.ts'
 import type {RouteNetwork} from './network.ts'
@@ -82,6 +83,8 @@ export interface RouteReport {
   readonly publish?: Publication | undefined
   /** Neighbours whose MAC is asked for: another pass is due when it is known. */
   readonly unresolved: number
+  /** Milliseconds before the next pass. */
+  readonly restMs: number
   /** The pass itself broke: nothing of the rest is known. */
   readonly error?: unknown
 }
@@ -102,6 +105,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
   const planner = new Planner(sliced)
   const comparison = new Comparison(network.protocol, sliced)
   const neighbours = new NeighbourhoodWatch()
+  const fight = new Fight()
   let place: readonly unknown[] = []
   let lastInput: PassInput | undefined
   let before: Before | undefined
@@ -156,6 +160,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const mtu = effectiveMtu(network, addresses, tunnels, kernel)
     const repaired = before ? written.filter(change => isRepair(change, before!, touched)).length : 0
     before = {desired, tunnels: wanted}
+    fight.note(repaired)
     const {conflicts} = comparison
     return {
       network: network.name,
@@ -166,15 +171,22 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       written,
       repaired,
       refused,
-      problems: [...devices.problems, ...mtu.problems, ...desired.problems],
+      problems: joined(fight.problems, devices.problems, mtu.problems, desired.problems),
       conflicts,
       peers: desired.peers,
       routes: count(desired, refused, conflicts),
       mtu: mtu.bytes,
       unresolved: unresolved.length,
+      restMs: fight.restMs,
       publish: partial ? undefined : publicationOf(network, own, wanted, vtepOf(network, tunnels)),
     }
   }
+}
+
+/** The one list that is not empty stays the same object: who has seen it need not look again. */
+function joined(...lists: readonly (readonly Problem[])[]): readonly Problem[] {
+  const [only = [], second] = lists.filter(list => list.length > 0)
+  return second ? lists.flat() : only
 }
 
 /** This node's place in the cluster. */
@@ -216,15 +228,13 @@ export function brokenReport(network: Pick<RouteNetwork, 'name'>, error: unknown
     routes: {4: 0, 6: 0},
     mtu: {},
     unresolved: 0,
+    restMs: 0,
     error,
   }
 }
 
-/** What was asked of the kernel is not there. */
+/** Whether another pass is due without any new event. */
 export const hasFailed = (report: RouteReport): boolean => report.error !== undefined || report.refused.length > 0
-
-/** Whether another pass is due without any new event: also to ask again for a neighbour that does not answer. */
-export const isUnfinished = (report: RouteReport): boolean => hasFailed(report) || report.unresolved > 0
 
 /** What stands: an addition that was refused or blocked does not, while of a refused replacement the old route does. */
 function count(

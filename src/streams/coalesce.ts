@@ -7,13 +7,17 @@ export interface CoalesceOptions<I, R> {
   readonly merge?: (waiting: I, newest: I) => I
   /** Tells a report that asks for another run with the newest input. @default () => false */
   readonly failed?: (report: R) => boolean
+  /** Milliseconds of rest after a run that succeeded, whoever asks for the next one. @default 0 */
+  readonly rest?: (report: R) => number
+  /** Milliseconds after which a run that succeeded is due again, if no input asks for it sooner. @default never */
+  readonly again?: (report: R) => number | undefined
   /** Turns what a run threw (a bug) into a report, so that no bug ends the stream. It should be a failed one. */
   readonly onThrow: (error: unknown) => R
   /** The wait before a retry that no input asks for. */
   readonly backoff?: BackoffOptions
   /**
    * Milliseconds of rest after a failed run, whoever asks for the next one: a failing run that wakes itself (its own
-   * writes come back as kernel changes) would otherwise be a hot loop. There is no rest after a success. @default 50
+   * writes come back as kernel changes) would otherwise be a hot loop. @default 50
    */
   readonly restMs?: number
 }
@@ -31,6 +35,8 @@ export function coalesce<I, R>(
   {
     merge = (_, newest) => newest,
     failed = () => false,
+    rest = () => 0,
+    again = () => undefined,
     onThrow,
     backoff: backoffOptions,
     restMs = 50,
@@ -40,13 +46,16 @@ export function coalesce<I, R>(
     new Observable(subscriber => {
       const stop = new AbortController()
       const backoff = new Backoff(backoffOptions)
-      let state: 'idle' | 'running' | 'failed' = 'idle'
+      let running = false
       let newest: I
       let waiting = false
       let ended = false
-      /** On performance.now()'s clock: the ends of the rest and of the retry's wait. Meaningful in state failed. */
+      /** On performance.now()'s clock: nothing runs before this moment. */
       let restedAt = 0
+      /** When the next retry is due: kept until it is past, or something succeeds. */
       let retryAt = 0
+      /** When a run is due that no input asks for. */
+      let dueAt: number | undefined
       let timer: NodeJS.Timeout | undefined
 
       const attempt = async (): Promise<R> => {
@@ -59,7 +68,7 @@ export function coalesce<I, R>(
 
       const start = () => {
         clearTimeout(timer)
-        state = 'running'
+        running = true
         waiting = false
         attempt()
           .then(settle)
@@ -71,43 +80,48 @@ export function coalesce<I, R>(
         const failure = failed(report)
         subscriber.next(report)
         if (subscriber.closed) return
-        if (ended && !waiting) subscriber.complete()
-        else if (failure) fail()
-        else succeed()
+        running = false
+        if (ended && !waiting) return subscriber.complete()
+        if (failure) fail()
+        else succeed(report)
+        schedule()
       }
 
-      const succeed = () => {
+      const succeed = (report: R) => {
+        const now = performance.now()
+        const againMs = again(report)
         backoff.reset()
         retryAt = 0
-        state = 'idle'
-        if (waiting) start()
+        restedAt = now + rest(report)
+        dueAt = againMs === undefined ? undefined : now + againMs
       }
 
       const fail = () => {
         const now = performance.now()
         restedAt = now + restMs
         if (retryAt <= now) retryAt = now + backoff.next()
-        state = 'failed'
-        schedule()
+        dueAt = retryAt
       }
 
       const schedule = () => {
         clearTimeout(timer)
-        const at = waiting ? restedAt : Math.max(restedAt, retryAt)
-        timer = setTimeout(start, Math.max(0, at - performance.now()))
+        const at = waiting ? restedAt : dueAt
+        if (at === undefined) return
+        const ms = Math.max(at, restedAt) - performance.now()
+        if (waiting && ms <= 0) start()
+        else timer = setTimeout(start, Math.max(0, ms))
       }
 
       const subscription = source.subscribe({
         next: input => {
           newest = waiting ? merge(newest, input) : input
           waiting = true
-          if (state === 'idle') start()
-          else if (state === 'failed') schedule()
+          if (!running) schedule()
         },
         error: error => subscriber.error(error),
         complete: () => {
           ended = true
-          if (state === 'idle' || (state === 'failed' && !waiting)) subscriber.complete()
+          if (!running && !waiting) subscriber.complete()
         },
       })
       return () => {

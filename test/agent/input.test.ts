@@ -162,10 +162,10 @@ test('every trouble with a node is one sentence and a number; the other nodes ar
         () => node.agent.logs.some(line => line.kind === kind && JSON.stringify(line).includes(sentence)),
         sentence,
       )
-      t.true((await node.agent.metric('netgraft_invalid_inputs', {kind}))! >= 1)
+      await node.until(async () => (await node.agent.metric('netgraft_invalid_inputs', {kind}))! >= 1, 'a number')
     })
     await node.has(...TO_B)
-    t.is(await node.agent.metric('netgraft_invalid_inputs', {kind}), 0)
+    await node.until(async () => (await node.agent.metric('netgraft_invalid_inputs', {kind})) === 0, 'the number 0')
   }
   t.is(node.agent.process!.exitCode, null)
 })

@@ -200,3 +200,38 @@ test('property: never two runs at once, and the last input is always run to succ
     {numRuns: 30},
   )
 })
+
+test('after a success another run is due when it says so, unless an input comes first', async t => {
+  const source = new Subject<string>()
+  const inputs: string[] = []
+  const run = (input: string) => {
+    inputs.push(input)
+    return 'well'
+  }
+  const again = () => (inputs.length < 3 ? 10 : undefined)
+  const done = lastValueFrom(source.pipe(coalesce(run, {...quick, again}), take(3), toArray()))
+  source.next('a')
+  await tick()
+  source.next('b')
+  await done
+  t.deepEqual(inputs, ['a', 'b', 'b'])
+})
+
+test('a success can ask for a rest: what comes meanwhile waits, and is one run', async t => {
+  const source = new Subject<string>()
+  const runs: {input: string; at: number}[] = []
+  const run = (input: string) => {
+    runs.push({input, at: performance.now()})
+    return 'well'
+  }
+  const done = lastValueFrom(source.pipe(coalesce(run, {...quick, rest: () => 40}), take(2), toArray()))
+  source.next('a')
+  await tick()
+  for (const input of ['b', 'c', 'd']) source.next(input)
+  await done
+  t.deepEqual(
+    runs.map(({input}) => input),
+    ['a', 'd'],
+  )
+  t.true(runs[1]!.at - runs[0]!.at >= 39)
+})
