@@ -9,11 +9,18 @@ import {Touched} from './touched.ts'
 /** From so many places on, looking everywhere costs no more, and is done in slices. */
 const MANY = 500
 
+interface Moment {
+  readonly kernel: KernelState
+  readonly mark: number
+}
+
 export class Comparison {
   readonly #sliced: Sliced
   readonly #protocol: number
-  /** Up to when of which state all has been compared. */
-  #compared: {readonly kernel: KernelState; readonly mark: number} | undefined
+  /** Up to when of which state everything is as wanted, but for what is undone. */
+  #compared: Moment | undefined
+  /** The same, once the changes that were found last have been made. */
+  #next: Moment | undefined
   #conflicts = new Map<string, readonly RouteConflict[]>()
   /** What was to be done and is not. */
   #undone: readonly Change[] = []
@@ -30,26 +37,21 @@ export class Comparison {
   /** `touched`: where `want` differs from the last time; undefined: anywhere. */
   async changes(want: Desired, have: KernelState, touched: Touched | undefined): Promise<readonly Change[]> {
     const places = touched && this.#places(have, touched)
-    // Should this fail half-way, the next comparison looks everywhere.
+    // Until it is told what has become of the changes, the next comparison looks everywhere.
     this.#compared = undefined
     const mark = have.log?.mark
     const diff = places
       ? diffTouched(want, have, this.#protocol, places)
       : await this.#sliced(diffEverything(want, have, this.#protocol))
     this.#noteConflicts(diff, places)
-    if (mark !== undefined) this.#compared = {kernel: have, mark}
-    this.#undone = []
+    this.#next = mark === undefined ? undefined : {kernel: have, mark}
     return diff.changes
   }
 
-  /** Of the changes that were found, these have not been made: they are looked at again. */
-  leave(undone: readonly Change[]): void {
+  /** The changes that were found have been made, but for these: they are looked at again. */
+  made(undone: readonly Change[]): void {
+    this.#compared = this.#next
     this.#undone = undone
-  }
-
-  /** What has become of the changes is not known: everything is looked at again. */
-  forget(): void {
-    this.#compared = undefined
   }
 
   /** Undefined: everywhere. */

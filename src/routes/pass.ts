@@ -151,9 +151,8 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
 
     const found = await comparison.changes(desired, kernel, touched)
     const changes = partial ? additions(found, kernel) : found
-    comparison.forget()
     await carryOut(changes)
-    if (!partial) comparison.leave(refused.map(({change}) => change))
+    if (!partial) comparison.made(refused.map(({change}) => change))
     const {unresolved} = neighbourhood
     if (unresolved.length > 0) await writer.resolve(unresolved)
 

@@ -155,7 +155,6 @@ test('property: looking where something was touched finds what looking everywher
           const whole = diffState(desired, state, 107)
           t.deepEqual(found.map(plain).sort(), whole.changes.map(plain).sort())
           t.is(comparison.conflicts.length, [...whole.conflicts.values()].flat().length)
-          comparison.forget()
           const undone = found.filter((_, i) => refuse > 0 && i % refuse === 0)
           for (const change of found.filter(each => !undone.includes(each)))
             if (change.object !== 'link' && change.object !== 'address')
@@ -166,7 +165,7 @@ test('property: looking where something was touched finds what looking everywher
                 replaces: change.op === 'replace',
                 own: true,
               } as never)
-          comparison.leave(undone)
+          comparison.made(undone)
         }
       },
     ),
