@@ -1,4 +1,5 @@
 /** What the kernel tells of itself: its changes, and the mirror that they keep. */
+import type {ChangeLog} from './change-log.ts'
 import type {Address, FdbEntry, IfIndex, Link, Mac, Neighbour, Route, Rule} from './net.ts'
 
 interface ChangeOf<Name extends string, Item> {
@@ -52,14 +53,6 @@ export type ChangedKey =
   | {readonly object: 'neighbour'; readonly index: IfIndex; readonly ip: string}
   | {readonly object: 'fdb'; readonly index: IfIndex; readonly mac: Mac}
 
-/** So that who has looked at everything once need not do so again. */
-export interface ChangeLog {
-  /** The present moment of this state; of another state it says nothing. */
-  readonly mark: number
-  /** Undefined: it is too long ago to tell. */
-  since(mark: number): readonly ChangedKey[] | undefined
-}
-
 /** What the kernel has. Live: true until the next view is emitted. */
 export interface KernelState {
   readonly links: ReadonlyMap<IfIndex, Link>
@@ -71,7 +64,7 @@ export interface KernelState {
   /** Of each vxlan device, by MAC: usually one remote each. */
   readonly fdb: ReadonlyMap<IfIndex, ReadonlyMap<Mac, readonly FdbEntry[]>>
   /** Of routes, neighbours and FDB entries. */
-  readonly log?: ChangeLog
+  readonly log?: ChangeLog<ChangedKey>
 }
 
 export type KernelView =

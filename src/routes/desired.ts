@@ -1,4 +1,5 @@
 /** From the nodes to what this node's kernel should have. Pure. */
+import type {ChangeLog} from '../model/change-log.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Cidr, Family, Ip} from '../model/ip.ts'
 import {
@@ -42,6 +43,8 @@ export interface TunnelEntries {
 
 export interface Cluster {
   readonly nodes: ReadonlyMap<NodeName, NodeFacts>
+  /** Of `nodes`. Without it they are planned anew each time. */
+  readonly log?: ChangeLog<NodeName>
   /** This node; undefined: it has no object yet, and nothing is known to be its own. */
   readonly own: NodeFacts | undefined
   /** The addresses under which a node is reached, in the order of preference. */
@@ -114,10 +117,12 @@ export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
  */
 function planOwn({node, cidrs, problems}: Share, addresses: readonly Ip[], {network}: Site): NodePlan {
   const around = cidrs.filter(cidr => addresses.some(address => cidr.contains(address)))
-  const refused = around.map((cidr): Problem => ({
-    kind: 'refused',
-    message: `node ${node.name}: its pod range ${cidr} contains its own address; give its pods a range of their own`,
-  }))
+  const refused = around.map(
+    (cidr): Problem => ({
+      kind: 'refused',
+      message: `node ${node.name}: its pod range ${cidr} contains its own address; give its pods a range of their own`,
+    }),
+  )
   const served = network.pods.mode === 'ptp' ? cidrs.filter(cidr => !around.includes(cidr)) : []
   return {
     routes: served.map(cidr => refusal(cidr, network)),

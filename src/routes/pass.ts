@@ -1,4 +1,5 @@
 /** One pass over one network: compare what is wanted with what the kernel has, write the difference, report. */
+import type {ChangeLog} from '../model/change-log.ts'
 import type {NetworkName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Family, Ip} from '../model/ip.ts'
@@ -24,6 +25,7 @@ import {formatUnderlay, readUnderlay, type Underlay} from './underlay.ts'
 /** The cluster's nodes at one moment: another object, as soon as one of them has changed. */
 export interface NodesView {
   readonly items: ReadonlyMap<NodeName, NodeFacts>
+  readonly log?: ChangeLog<NodeName>
   /** They were read from disk: what the kernel has may be newer. */
   readonly stale?: unknown
 }
@@ -140,6 +142,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const sources = {...network.nodeAddresses, hostPods: hostPods.items}
     const cluster: Cluster = {
       nodes: nodes.items,
+      ...(nodes.log && {log: nodes.log}),
       own,
       addressesOf: node => nodeAddresses(node, sources),
       ...(network.nodeAddresses.linkLocal && {overLinkLocal: these => neighbourhood.overLinkLocal(these)}),

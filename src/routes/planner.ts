@@ -23,6 +23,8 @@ interface Planned {
   readonly nodes: Map<NodeName, {readonly node: NodeFacts; readonly plan: NodePlan}>
   readonly owners: Map<string, NodeName>
   readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
+  /** Up to when of the cluster's log. */
+  at: {readonly log: Cluster['log']; readonly mark: number}
 }
 
 /**
@@ -49,81 +51,77 @@ export class Planner {
     site: Site,
     moved: boolean,
   ): Promise<{desired: Desired; touched: Touched | undefined}> {
-    const touched = moved || this.#entangled ? undefined : this.#follow(cluster, site)
+    const names = moved || this.#entangled ? undefined : this.#changed(cluster)
+    const touched = names && this.#follow(names, cluster, site)
     if (touched && this.#planned) return {desired: this.#planned.desired, touched}
     // Should that fail half-way, the next call must not trust what is left.
     this.#planned = undefined
     return {desired: await this.#replan(cluster, site), touched: undefined}
   }
 
+  /** The nodes that have changed since the last call; undefined: too many, or nobody knows. */
+  #changed({log}: Cluster): ReadonlySet<NodeName> | undefined {
+    const before = this.#planned?.at
+    if (!before || before.log !== log) return undefined
+    const names = log?.since(before.mark)
+    return names && names.length <= MANY ? new Set(names) : undefined
+  }
+
   async #replan(cluster: Cluster, site: Site): Promise<Desired> {
     const nodes: Planned['nodes'] = new Map()
+    // Before anything is looked at: what changes meanwhile is seen again.
+    const at = {log: cluster.log, mark: cluster.log?.mark ?? 0}
     const {desired, settlement} = await this.#sliced(
       plan(cluster, site, (node, nodePlan) => nodes.set(node.name, {node, plan: nodePlan})),
     )
     const owners = new Map([...settlement.claims].map(([cidr, {node}]) => [cidr, node.name]))
     this.#entangled = desired.clashes || settlement.problems.length > 0 || isMixed(settlement)
-    this.#planned = {desired, nodes, owners, lengths: settlement.lengths}
+    this.#planned = {desired, nodes, owners, lengths: settlement.lengths, at}
     return desired
   }
 
   /** Undefined: some node is in another one's way, or the own one has changed. */
-  #follow(cluster: Cluster, site: Site): Touched | undefined {
-    const planned = this.#planned
-    if (!planned) return undefined
-    if (changedNodes(planned.nodes, cluster.nodes) > MANY) return undefined
+  #follow(names: ReadonlySet<NodeName>, cluster: Cluster, site: Site): Touched | undefined {
+    const planned = this.#planned!
     const touched = new Touched()
-    for (const [name, {node}] of planned.nodes)
-      if (!cluster.nodes.has(name) && !this.#replace(planned, name, node, undefined, cluster, site, touched))
-        return undefined
-    for (const [name, node] of cluster.nodes) {
-      const known = planned.nodes.get(name)?.node
-      if (known !== node && !this.#replace(planned, name, known, node, cluster, site, touched)) return undefined
+    // First all that go: another one may have taken a range over.
+    for (const name of names) this.#drop(planned, name, touched)
+    for (const name of names) {
+      const node = cluster.nodes.get(name)
+      if (node && !this.#put(planned, node, cluster, site, touched)) return undefined
     }
+    planned.at = {log: cluster.log, mark: cluster.log!.mark}
     return touched
   }
 
+  #drop({nodes, desired, owners}: Planned, name: NodeName, touched: Touched): void {
+    const known = nodes.get(name)
+    if (!known) return
+    desired.remove(name, known.plan)
+    touched.addPlan(known.plan)
+    nodes.delete(name)
+    for (const cidr of known.node.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
+  }
+
   /** False: that cannot be done for this node alone. */
-  #replace(
-    planned: Planned,
-    name: NodeName,
-    known: NodeFacts | undefined,
-    node: NodeFacts | undefined,
-    cluster: Cluster,
-    site: Site,
-    touched: Touched,
-  ): boolean {
-    if (node === cluster.own && node !== undefined) return false
+  #put(planned: Planned, node: NodeFacts, cluster: Cluster, site: Site, touched: Touched): boolean {
+    if (node === cluster.own) return false
     const {desired, nodes, owners, lengths} = planned
-    const before = nodes.get(name)
-    if (before && known) {
-      desired.remove(name, before.plan)
-      touched.addPlan(before.plan)
-      nodes.delete(name)
-      for (const cidr of known.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
-    }
-    if (!node) return true
     const share = shareOf(node, reservedAt(site))
     for (const cidr of share.cidrs) {
-      if (owners.has(`${cidr}`) || !lengths[cidr.family].has(cidr.length)) return false
-      owners.set(`${cidr}`, name)
+      if ((owners.get(`${cidr}`) ?? node.name) !== node.name || !lengths[cidr.family].has(cidr.length)) return false
+      owners.set(`${cidr}`, node.name)
     }
     const nodePlan = planNode(share, cluster, site)
-    desired.add(name, nodePlan)
+    desired.add(node.name, nodePlan)
     if (desired.clashes) return false
     touched.addPlan(nodePlan)
-    nodes.set(name, {node, plan: nodePlan})
+    nodes.set(node.name, {node, plan: nodePlan})
     return true
   }
 }
 
 /** Nodes. To follow more of them one by one takes as long as to plan all, and is not done in slices. */
 const MANY = 100
-
-function changedNodes(before: Planned['nodes'], now: Cluster['nodes']): number {
-  let same = 0
-  for (const [name, node] of now) if (before.get(name)?.node === node) same++
-  return Math.max(now.size, before.size) - same
-}
 
 const isMixed = ({lengths}: Settlement): boolean => lengths[4].size > 1 || lengths[6].size > 1

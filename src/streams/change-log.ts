@@ -1,25 +1,25 @@
-/** What has changed in the kernel's state, so that nobody has to look everywhere. */
-import type {ChangedKey, ChangeLog} from '../model/kernel.ts'
+/** A log of the newest changes. */
+import type {ChangeLog} from '../model/change-log.ts'
 
-/** Of somebody who asks more seldom, the whole state is asked for. */
+/** Of somebody who asks more seldom, everything is to be looked at. */
 const KEPT = 50_000
 
-export class KeptChangeLog implements ChangeLog {
+export class KeptChangeLog<Key> implements ChangeLog<Key> {
   #first = 0
-  #entries: ChangedKey[] = []
+  #keys: Key[] = []
 
   get mark(): number {
-    return this.#first + this.#entries.length
+    return this.#first + this.#keys.length
   }
 
-  since(mark: number): readonly ChangedKey[] | undefined {
-    return mark < this.#first ? undefined : this.#entries.slice(mark - this.#first)
+  since(mark: number): readonly Key[] | undefined {
+    return mark < this.#first ? undefined : this.#keys.slice(mark - this.#first)
   }
 
-  add(entry: ChangedKey): void {
-    if (this.#entries.push(entry) <= KEPT) return
+  add(key: Key): void {
+    if (this.#keys.push(key) <= KEPT) return
     const half = KEPT / 2
-    this.#entries = this.#entries.slice(half)
+    this.#keys = this.#keys.slice(half)
     this.#first += half
   }
 }

@@ -1,4 +1,5 @@
 /** API objects folded to small facts by key: what a reflector knows. Synchronous, no clock, no I/O. */
+import {KeptChangeLog} from './change-log.ts'
 
 export interface Projection<F, K extends string = string> {
   /** What is kept of an object; undefined leaves it out, as if it did not exist. Whatever it throws leaves it out too. */
@@ -23,6 +24,8 @@ export class Fold<F, K extends string = string> {
   readonly #projection: Required<Projection<F, K>>
   readonly #unusable: (error: unknown, object: unknown) => void
   readonly #items = new Map<K, F>()
+  /** Of `items`. */
+  readonly log = new KeptChangeLog<K>()
   #held: ReadonlySet<K> = new Set()
 
   /** `unusable` hears of objects that cannot be projected. */
@@ -47,17 +50,18 @@ export class Fold<F, K extends string = string> {
     const key = this.#try(object, this.#projection.key)
     if (key === undefined) return false
     const facts = this.#try(object, this.#projection.project)
-    if (facts === undefined) return items.delete(key)
+    if (facts === undefined) return this.#delete(key, items)
     const known = items.get(key)
     if (known !== undefined && this.#projection.equal(known, facts)) return false
     items.set(key, facts)
+    if (items === this.#items) this.log.add(key)
     return true
   }
 
   /** DELETED. True if anything changed. */
   remove(object: unknown, items: Map<K, F> = this.#items): boolean {
     const key = this.#try(object, this.#projection.key)
-    return key !== undefined && items.delete(key)
+    return key !== undefined && this.#delete(key, items)
   }
 
   /**
@@ -74,15 +78,22 @@ export class Fold<F, K extends string = string> {
 
     let changed = false
     for (const key of missing) {
-      if (!this.#held.has(key)) changed = this.#items.delete(key)
+      if (!this.#held.has(key)) changed = this.#delete(key, this.#items)
     }
     for (const [key, facts] of fresh) {
       const known = this.#items.get(key)
       if (known !== undefined && equal(known, facts)) continue
       this.#items.set(key, facts)
+      this.log.add(key)
       changed = true
     }
     return {changed, held: this.#held.size}
+  }
+
+  #delete(key: K, items: Map<K, F>): boolean {
+    const was = items.delete(key)
+    if (was && items === this.#items) this.log.add(key)
+    return was
   }
 
   #try<T>(object: unknown, read: (object: unknown) => T): T | undefined {

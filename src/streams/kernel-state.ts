@@ -1,6 +1,6 @@
 /** The fold of the kernel's changes into its state: pure but for the maps that it owns. */
 import type {Family, Ip} from '../model/ip.ts'
-import type {KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
+import type {ChangedKey, KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
 import {
   type Address,
   type FdbEntry,
@@ -23,7 +23,7 @@ export class MutableKernelState implements KernelState {
   readonly routes = new Map<string, readonly Route[]>()
   readonly neighbours = new Map<IfIndex, Map<string, Neighbour>>()
   readonly fdb = new Map<IfIndex, Map<Mac, readonly FdbEntry[]>>()
-  readonly log = new KeptChangeLog()
+  readonly log = new KeptChangeLog<ChangedKey>()
   /** Ends of veth pairs whose other end has gone. */
   readonly #left = new Set<IfIndex>()
 

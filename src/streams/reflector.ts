@@ -253,7 +253,7 @@ class Reflector<F, K extends string> {
 
   #publish(at: number): void {
     this.#synced = true
-    this.#emit({synced: true, items: this.#fold.items, at})
+    this.#emit({synced: true, items: this.#fold.items, log: this.#fold.log, at})
   }
 }
 

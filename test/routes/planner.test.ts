@@ -11,6 +11,7 @@ import {type Cluster, type Desired, desiredState} from '../../src/routes/desired
 import {diffState} from '../../src/routes/diff.ts'
 import {atOnce, Planner} from '../../src/routes/planner.ts'
 import {readUnderlay} from '../../src/routes/underlay.ts'
+import {KeptChangeLog} from '../../src/streams/change-log.ts'
 import {MutableKernelState} from '../../src/streams/kernel-state.ts'
 import {kernel, network} from './support.ts'
 
@@ -72,25 +73,34 @@ const text = ({routes, tunnels, peers, problems, ways}: Desired): string =>
     .sort()
     .join('\n')
 
-const clusterOf = (nodes: ReadonlyMap<NodeName, NodeFacts>): Cluster => ({
+/** Nodes, and a log of what happens to them. */
+class LoggedNodes {
+  readonly items = new Map<NodeName, NodeFacts>()
+  readonly log = new KeptChangeLog<NodeName>()
+
+  apply(change: NodeFacts | NodeName): void {
+    const name = typeof change === 'string' ? change : change.name
+    if (typeof change === 'string') this.items.delete(change)
+    else this.items.set(name, change)
+    this.log.add(name)
+  }
+}
+
+const clusterOf = ({items: nodes, log}: LoggedNodes): Cluster => ({
   nodes,
+  log,
   own: nodes.get('a' as NodeName),
   addressesOf: node => node.addresses,
 })
-
-function apply(nodes: Map<NodeName, NodeFacts>, change: NodeFacts | NodeName): void {
-  if (typeof change === 'string') nodes.delete(change)
-  else nodes.set(change.name, change)
-}
 
 test('property: nodes that come, change and go one by one or together', async t => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(step, {minLength: 1, maxLength: 3}), {maxLength: 12}), async steps => {
       const planner = new Planner(atOnce)
-      const nodes = new Map<NodeName, NodeFacts>()
+      const nodes = new LoggedNodes()
       let own: NodeFacts | undefined
       for (const changes of steps) {
-        for (const change of changes) apply(nodes, change)
+        for (const change of changes) nodes.apply(change)
         const cluster = clusterOf(nodes)
         const {desired} = await planner.update(cluster, site, cluster.own !== own)
         own = cluster.own
@@ -133,10 +143,10 @@ test('property: looking where something was touched finds what looking everywher
           neighbours: [],
           fdb: [],
         })
-        const nodes = new Map<NodeName, NodeFacts>()
+        const nodes = new LoggedNodes()
         let own: NodeFacts | undefined
         for (const {changes, noise: strangers, refuse} of rounds) {
-          for (const change of changes) apply(nodes, change)
+          for (const change of changes) nodes.apply(change)
           for (const {object, gone, which} of strangers) {
             const all =
               object === 'route'
