@@ -147,7 +147,8 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       addressesOf: node => nodeAddresses(node, sources),
       ...(network.nodeAddresses.linkLocal && {overLinkLocal: these => neighbourhood.overLinkLocal(these)}),
     }
-    const now = [own, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], neighbourhood]
+    const self = own && `${own.name} ${own.podCIDRs} ${addresses}`
+    const now = [self, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], neighbourhood]
     const moved = now.some((each, i) => each !== place[i])
     place = now
     const {desired, touched} = await planner.update(cluster, site, moved)

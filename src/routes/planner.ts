@@ -43,7 +43,7 @@ export class Planner {
   }
 
   /**
-   * `moved`: anything but the nodes has changed since the last call. Answers with what is wanted now, and where that
+   * `moved`: anything but the nodes has changed since the last call, or the own one's ranges or addresses have. Answers with what is wanted now, and where that
    * differs from the last answer; undefined: anywhere.
    */
   async update(
@@ -80,7 +80,7 @@ export class Planner {
     return desired
   }
 
-  /** Undefined: some node is in another one's way, or the own one has changed. */
+  /** Undefined: some node is in another one's way. */
   #follow(names: ReadonlySet<NodeName>, cluster: Cluster, site: Site): Touched | undefined {
     const planned = this.#planned!
     const touched = new Touched()
@@ -105,7 +105,6 @@ export class Planner {
 
   /** False: that cannot be done for this node alone. */
   #put(planned: Planned, node: NodeFacts, cluster: Cluster, site: Site, touched: Touched): boolean {
-    if (node === cluster.own) return false
     const {desired, nodes, owners, lengths} = planned
     const share = shareOf(node, reservedAt(site))
     for (const cidr of share.cidrs) {

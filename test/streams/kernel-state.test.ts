@@ -1,4 +1,5 @@
 /** The fold of kernel changes: by tables, and against the real kernel (needs root). */
+import {spawn} from 'node:child_process'
 import test from 'ava'
 import fc from 'fast-check'
 import {Cidr, parseCidr, parseIp, parseIpWithPrefix} from '../../src/model/ip.ts'
@@ -7,6 +8,7 @@ import type {Address, IfIndex, Link, NextHop, Route, RouteType} from '../../src/
 import {MutableKernelState} from '../../src/streams/kernel-state.ts'
 import {ipBatch, liveMirror, stateText} from '../netlink/live-mirror.ts'
 import {namespaces} from '../netlink/namespace.ts'
+import {entryLines, tunnelEntries} from '../routes/support.ts'
 
 /** "10.1.0.0/24 via 10.0.0.9 dev 2 [onlink] proto 4 metric 0 [src A] [mtu N] [nexthop via A dev 2 weight 1]… [table N] [dead]" */
 function route(text: string): Route {
@@ -36,7 +38,7 @@ function route(text: string): Route {
   }
 }
 
-/** "2 d0 up carrier mtu 1500 veth 3 lo" */
+/** "2 d0 up carrier mtu 1500 veth 3 lo vxlan" */
 function link(text: string): Link {
   const [index, name, ...words] = text.split(' ')
   const after = (word: string) => (words.includes(word) ? Number(words[words.indexOf(word) + 1]) : undefined)
@@ -50,6 +52,7 @@ function link(text: string): Link {
     mtu: after('mtu') ?? 1500,
     group: 0,
     ...(parent !== undefined && {kind: 'veth', parent}),
+    ...(words.includes('vxlan') && {kind: 'vxlan'}),
     ...(words.includes('nsid') && {parentNsid: after('nsid')!}),
   }
 }
@@ -61,13 +64,29 @@ function address(text: string): Address {
   return {...at, scope: 'global', flags: 0, ...(peer && {peer: parseIp(peer)})}
 }
 
-/** "+ link …": it is there now. "= …": with NLM_F_REPLACE. "- …": it is gone. A "@7" at the end: in the namespace 7. */
+/** "neigh 4 10.1.2.0 MAC", "fdb 4 MAC 192.168.0.12": see {@link tunnelEntries}. */
+function entries(lines: readonly string[]) {
+  const {neighbours, fdb} = tunnelEntries(lines)
+  return {
+    neighbours: [...neighbours.values()].flatMap(each => [...each.values()]),
+    fdb: [...fdb.values()].flatMap(each => [...each.values()].flat()),
+  }
+}
+
+/**
+ * "+ link …": it is there now. "= …": with NLM_F_REPLACE. "- …": it is gone. An "own" at the end: we did it; a "@7": in
+ * the namespace 7.
+ */
 function change(text: string): KernelChange {
-  const [, sign, object, rest, nsid] = /^([+=-]) (link|addr|route) (.*?)(?: @(\d+))?$/.exec(text)!
-  const how = {gone: sign === '-', replaces: sign === '=', ...(nsid && {nsid: Number(nsid)})}
-  if (object === 'link') return {object, item: link(rest!), ...how}
-  if (object === 'addr') return {object: 'address', item: address(rest!), ...how}
-  return {object: 'route', item: route(rest!), ...how}
+  const [, sign, object, rest = '', own, nsid] = /^([+=-]) (link|addr|route|neigh|fdb) (.*?)( own)?(?: @(\d+))?$/.exec(
+    text,
+  )!
+  const how = {gone: sign === '-', replaces: sign === '=', own: own !== undefined, ...(nsid && {nsid: Number(nsid)})}
+  if (object === 'link') return {object, item: link(rest), ...how}
+  if (object === 'addr') return {object: 'address', item: address(rest), ...how}
+  if (object === 'neigh') return {object: 'neighbour', item: entries([`neigh ${rest}`]).neighbours[0]!, ...how}
+  if (object === 'fdb') return {object, item: entries([`fdb ${rest}`]).fdb[0]!, ...how}
+  return {object: 'route', item: route(rest), ...how}
 }
 
 interface Case {
@@ -248,8 +267,7 @@ const snapshot = (lines: readonly string[]) => {
     links: those('link ').map(link),
     addresses: those('addr ').map(address),
     routes: those('route ').map(route),
-    neighbours: [],
-    fdb: [],
+    ...entries(lines.filter(line => /^(neigh|fdb) /.test(line))),
   }
 }
 
@@ -261,6 +279,184 @@ for (const {title, before = [], changes, after} of CASES) {
     if (after !== 'resync') t.is(stateText(state), stateText(new MutableKernelState(snapshot(after))))
   })
 }
+
+const VX = 'link 4 vx0 up carrier vxlan'
+const MAC = '02:00:00:00:00:01'
+const OTHER = '02:00:00:00:00:02'
+const ZEROS = '00:00:00:00:00:00'
+
+const ENTRIES: readonly Case[] = [
+  {
+    title: 'what appears on a tunnel stands',
+    before: [VX],
+    changes: [`+ neigh 4 10.1.2.0 ${MAC}`, `+ neigh 4 fe80::1 ${MAC}`, `+ fdb 4 ${MAC} 192.168.0.12`],
+    after: [`neigh 4 10.1.2.0 ${MAC}`, `neigh 4 fe80::1 ${MAC}`, `fdb 4 ${MAC} 192.168.0.12`],
+  },
+  {
+    title: 'what goes from a tunnel is gone, also twice',
+    before: [VX, `neigh 4 10.1.2.0 ${MAC}`, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: [
+      `- neigh 4 10.1.2.0 ${MAC}`,
+      `- fdb 4 ${MAC} 192.168.0.12`,
+      `- neigh 4 10.1.2.0 ${MAC}`,
+      `- fdb 4 ${MAC} 192.168.0.12`,
+    ],
+    after: [],
+  },
+  {
+    title: 'a neighbour of a tunnel is as it was told last, also without a MAC',
+    before: [VX, `neigh 4 10.1.2.0 ${MAC}`, `neigh 4 10.1.3.0 ${MAC}`],
+    changes: [`+ neigh 4 10.1.2.0 ${OTHER} state 4`, '+ neigh 4 10.1.3.0  state 32'],
+    after: [`neigh 4 10.1.2.0 ${OTHER} state 4`, 'neigh 4 10.1.3.0  state 32'],
+  },
+  {
+    title: 'the same forwarding entry told again is one',
+    before: [VX, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: [`+ fdb 4 ${MAC} 192.168.0.12 state 64`],
+    after: [`fdb 4 ${MAC} 192.168.0.12 state 64`],
+  },
+  {
+    title: 'a second remote of a MAC, made by us, joins the first',
+    before: [VX, `fdb 4 ${ZEROS} 192.168.0.12`],
+    changes: [`+ fdb 4 ${ZEROS} 192.168.0.13 own`],
+    after: [`fdb 4 ${ZEROS} 192.168.0.12`, `fdb 4 ${ZEROS} 192.168.0.13`],
+  },
+  {
+    title: 'made by somebody else, it may have taken the place of the first',
+    before: [VX, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: [`+ fdb 4 ${MAC} 192.168.0.13`],
+    after: 'resync',
+  },
+  {
+    title: 'somebody else’s entry of another MAC is another one',
+    before: [VX, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: [`+ fdb 4 ${OTHER} 192.168.0.12`],
+    after: [`fdb 4 ${MAC} 192.168.0.12`, `fdb 4 ${OTHER} 192.168.0.12`],
+  },
+  {
+    title: 'of several remotes one goes',
+    before: [VX, `fdb 4 ${ZEROS} 192.168.0.12`, `fdb 4 ${ZEROS} 192.168.0.13`],
+    changes: [`- fdb 4 ${ZEROS} 192.168.0.12`],
+    after: [`fdb 4 ${ZEROS} 192.168.0.13`],
+  },
+  {
+    title: 'a tunnel that goes takes its entries along',
+    before: [
+      VX,
+      'link 5 vx1 vxlan',
+      `neigh 4 10.1.2.0 ${MAC}`,
+      `fdb 4 ${MAC} 192.168.0.12`,
+      `fdb 5 ${MAC} 192.168.0.12`,
+    ],
+    changes: [`- ${VX}`],
+    after: [`fdb 5 ${MAC} 192.168.0.12`],
+  },
+  {
+    title: 'a tunnel that goes down keeps them until the kernel says otherwise',
+    before: [VX, `neigh 4 10.1.2.0 ${MAC}`, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: ['+ link 4 vx0 vxlan', `- neigh 4 10.1.2.0 ${MAC}`],
+    after: [`fdb 4 ${MAC} 192.168.0.12`],
+  },
+  {
+    title: 'those of other namespaces are none of its business',
+    before: [VX, `fdb 4 ${MAC} 192.168.0.12`],
+    changes: [`+ fdb 4 ${MAC} 192.168.0.13 @7`, `+ neigh 4 10.1.2.0 ${MAC} @7`, `- fdb 4 ${MAC} 192.168.0.12 @7`],
+    after: [`fdb 4 ${MAC} 192.168.0.12`],
+  },
+  {
+    title: 'of a device that is no tunnel: what is known of the MACs of IPv4 neighbours, and nothing else',
+    before: [D0],
+    changes: [
+      `+ neigh 2 192.168.0.12 ${MAC} state 2`,
+      '+ neigh 2 192.168.0.13  state 1',
+      `+ neigh 2 fd00::12 ${MAC} state 2`,
+      `+ fdb 2 ${MAC} 192.168.0.12`,
+    ],
+    after: [`neigh 2 192.168.0.12 ${MAC} state 2`],
+  },
+  {
+    title: 'there, one that fails keeps its last MAC, until it is gone',
+    before: [D0, `neigh 2 192.168.0.12 ${MAC} state 2`, `neigh 2 192.168.0.13 ${MAC} state 2`],
+    changes: ['+ neigh 2 192.168.0.12  state 32', '- neigh 2 192.168.0.13  state 32'],
+    after: [`neigh 2 192.168.0.12 ${MAC} state 2`],
+  },
+]
+
+/** One line a neighbour and a forwarding entry, of all devices. */
+const entriesText = ({neighbours, fdb}: MutableKernelState): string =>
+  [
+    ...[...neighbours.values()].flatMap(each => [...each.values()].map(entryLines.neighbour)),
+    ...[...fdb.values()].flatMap(each => [...each.values()].flat().map(entryLines.fdb)),
+  ]
+    .sort()
+    .join('\n')
+
+for (const {title, before = [], changes, after} of ENTRIES) {
+  test(title, t => {
+    const state = new MutableKernelState(snapshot(before))
+    const exact = changes.map(change).every(each => state.apply(each)) && state.complete()
+    t.is(exact, after !== 'resync')
+    if (after !== 'resync') t.is(entriesText(state), [...after].sort().join('\n'))
+  })
+}
+
+test.failing('a change whose maker is not known is not ours', t => {
+  const state = new MutableKernelState(snapshot([VX, `fdb 4 ${MAC} 192.168.0.12`]))
+  const {own: _, ...unknown} = change(`+ fdb 4 ${MAC} 192.168.0.13`)
+  t.false(state.apply(unknown as KernelChange))
+})
+
+test.failing('remotes that differ in their port only are two', t => {
+  const [one, other] = [`fdb 4 ${ZEROS} 192.168.0.12`, `fdb 4 ${ZEROS} 192.168.0.12 port 9`] as const
+  const state = new MutableKernelState(snapshot([VX, one, other]))
+  t.is(entriesText(state), `${one}\n${other}`)
+  state.apply(change(`- ${other}`))
+  t.is(entriesText(state), one)
+})
+
+const WAKES: readonly (readonly [title: string, before: readonly string[], change: string, wakes: boolean])[] = [
+  ['a link', [], `+ ${D0}`, true],
+  ['an address', [D0], `+ ${A0}`, true],
+  ['a route', [D0], `+ ${VIA_9}`, true],
+  ['anything in another namespace', [], `+ ${D0} @7`, false],
+  ['a neighbour on a tunnel', [VX], `+ neigh 4 10.1.2.0 ${MAC}`, true],
+  ['a neighbour on a tunnel that is known', [VX, `neigh 4 10.1.2.0 ${MAC}`], `+ neigh 4 10.1.2.0 ${MAC}`, true],
+  ['a neighbour on a tunnel that goes', [VX], `- neigh 4 fe80::1 ${MAC}`, true],
+  ['a neighbour on a tunnel in another namespace', [VX], `- neigh 4 fe80::1 ${MAC} @7`, false],
+  ['a forwarding entry of a tunnel', [VX], `+ fdb 4 ${MAC} 192.168.0.12`, true],
+  ['a forwarding entry of a tunnel that goes', [VX], `- fdb 4 ${MAC} 192.168.0.12`, true],
+  ["a bridge's forwarding entry", [D0], `+ fdb 2 ${MAC} 192.168.0.12`, false],
+  ['a forwarding entry of a device that is not known', [], `+ fdb 4 ${MAC} 192.168.0.12`, false],
+  ['an IPv4 neighbour with a MAC that was not known', [D0], `+ neigh 2 192.168.0.12 ${MAC} state 2`, true],
+  ['an IPv4 neighbour without a MAC', [D0], '+ neigh 2 192.168.0.12  state 1', false],
+  [
+    'an IPv4 neighbour that is reached again',
+    [D0, `neigh 2 192.168.0.12 ${MAC} state 4`],
+    `+ neigh 2 192.168.0.12 ${MAC} state 2`,
+    false,
+  ],
+  [
+    'an IPv4 neighbour with another MAC',
+    [D0, `neigh 2 192.168.0.12 ${MAC} state 4`],
+    `+ neigh 2 192.168.0.12 ${OTHER} state 4`,
+    true,
+  ],
+  [
+    'an IPv4 neighbour that fails',
+    [D0, `neigh 2 192.168.0.12 ${MAC} state 4`],
+    '+ neigh 2 192.168.0.12  state 32',
+    false,
+  ],
+  ['an IPv4 neighbour that goes', [D0, `neigh 2 192.168.0.12 ${MAC}`], '- neigh 2 192.168.0.12 ', true],
+  ['an IPv4 neighbour that goes and was never known', [D0], '- neigh 2 192.168.0.12 ', false],
+  ['an IPv6 neighbour', [D0], `+ neigh 2 fd00::12 ${MAC} state 2`, false],
+  ['an IPv6 neighbour that goes', [D0], `- neigh 2 fd00::12 ${MAC}`, false],
+]
+
+for (const [title, before, text, wakes] of WAKES)
+  test(`${title} ${wakes ? 'wakes' : 'wakes nobody'}`, t => {
+    t.is(new MutableKernelState(snapshot(before)).concerns(change(text)), wakes)
+  })
 
 test('the snapshot keeps the main table only', t => {
   const state = new MutableKernelState(snapshot([VIA_9, 'route 10.2.0.0/24 dev 2 table 255']))
@@ -378,3 +574,77 @@ for (const silent of ['0', '1']) {
     t.true(live.resyncs.includes('inexact'))
   })
 }
+
+const VXLANS = [
+  'link del vx0',
+  'link del vx1',
+  'link add vx0 type vxlan id 1 dstport 8472 local 10.0.0.1 nolearning',
+  'link set vx0 up',
+]
+
+/** `ip` and `bridge` commands on two tunnels, most of which the kernel accepts. Of ports see "remotes that differ…". */
+function tunnelCommand(): fc.Arbitrary<string> {
+  const pick = (...words: string[]) => fc.constantFrom(...words)
+  const dev = pick('vx0', 'vx0', 'vx1')
+  const mac = pick(MAC, OTHER, ZEROS, '01:00:5e:00:00:01')
+  const remote = pick('10.0.0.2', '10.0.0.3', '10.0.0.4')
+  const text = (strings: TemplateStringsArray, ...parts: fc.Arbitrary<string>[]) =>
+    fc.tuple(...parts).map(values => String.raw({raw: strings}, ...values))
+  const links = fc.oneof(
+    text`ip link set ${dev} ${pick('up', 'up', 'down')}`,
+    text`ip link del ${dev}`,
+    text`ip link add vx0 type vxlan id 1 dstport 8472 local 10.0.0.1 nolearning`,
+    text`ip link add vx1 type vxlan id 2 dstport 8472 local 10.0.0.1 nolearning`,
+    text`ip link set ${dev} address 02:00:00:00:0a:0${pick('1', '2')}`,
+    text`ip link set ${dev} name x0`,
+    text`ip link set x0 name ${dev}`,
+  )
+  const neighbours = fc.oneof(
+    text`ip neigh ${pick('add', 'replace', 'replace')} ${pick('10.1.2.0', '10.1.3.0', 'fe80::12', 'fe80::13')} lladdr ${mac} dev ${dev} nud ${pick('permanent', 'permanent', 'noarp', 'stale')}`,
+    text`ip neigh del ${pick('10.1.2.0', '10.1.3.0', 'fe80::12')} dev ${dev}`,
+    text`ip neigh flush dev ${dev} nud ${pick('all', 'permanent')}`,
+  )
+  const fdb = fc.oneof(
+    text`bridge fdb ${pick('add', 'append', 'append', 'replace')} ${mac} dev ${dev} dst ${remote} ${pick('permanent', 'dynamic', 'extern_learn')}`,
+    text`bridge fdb del ${mac} dev ${dev} ${pick('dst 10.0.0.2', 'dst 10.0.0.3', '')}`,
+    text`bridge fdb flush dev ${dev} ${pick('', 'permanent')}`,
+  )
+  return fc.oneof({weight: 2, arbitrary: links}, {weight: 4, arbitrary: neighbours}, {weight: 6, arbitrary: fdb})
+}
+
+/** What cannot be done is left out. */
+function bridgeBatch(at: {readonly name: string}, commands: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('bridge', ['-n', at.name, '-force', '-batch', '-'], {stdio: ['pipe', 'ignore', 'ignore']})
+    child.on('error', reject)
+    child.on('close', () => resolve())
+    child.stdin.end(`${commands.join('\n')}\n`)
+  })
+}
+
+test('whatever ip and bridge do to tunnels, the mirror says what a dump says', async t => {
+  const [at] = await namespaces(t, 1)
+  const live = await liveMirror(t, at)
+  // Else the kernel makes neighbours for its own multicast, of which it does not tell.
+  await live.kernel.writeSysctl('ipv6/conf/default/addr_gen_mode', '1')
+  await ipBatch(at, ['link add v0 type veth peer name v1', 'link set v0 up', 'addr add 10.0.0.1/24 dev v0'])
+  await ipBatch(at, VXLANS)
+  await bridgeBatch(at, [`fdb add ${MAC} dev vx0 dst 10.0.0.2`, `fdb replace ${MAC} dev vx0 dst 10.0.0.3`])
+  await live.agrees()
+  t.true(live.resyncs.includes('inexact'))
+  const rounds = fc.array(fc.array(tunnelCommand(), {minLength: 1, maxLength: 8}), {minLength: 8, maxLength: 16})
+  await fc.assert(
+    fc.asyncProperty(rounds, async commands => {
+      await ipBatch(at, VXLANS)
+      for (const round of commands) {
+        const of = (tool: string) =>
+          round.filter(each => each.startsWith(`${tool} `)).map(each => each.slice(tool.length + 1))
+        await ipBatch(at, of('ip'))
+        await bridgeBatch(at, of('bridge'))
+        await live.agrees()
+      }
+    }),
+    {numRuns: 12, endOnFailure: true},
+  )
+  t.deepEqual(live.errors, [])
+})

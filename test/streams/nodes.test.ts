@@ -2,6 +2,7 @@ import {setImmediate as tick} from 'node:timers/promises'
 import test from 'ava'
 import fc from 'fast-check'
 import {filter, firstValueFrom} from 'rxjs'
+import {formatVtep} from '../../src/model/vtep.ts'
 import {equalNodeFacts, nodeStream, projectNode} from '../../src/streams/nodes.ts'
 import {FakeServer} from './fake-server.ts'
 
@@ -84,10 +85,84 @@ test('a heartbeat changes nothing, every fact something', t => {
   for (const other of others) t.false(equalNodeFacts(facts, projectNode(other)))
 })
 
+const END = '{"ip":"192.168.0.12","mac":"02:00:00:00:04:12"}'
+const VTEP = `{"vni":1,"port":8472,"ends":[${END}]}`
+
+const annotated = (annotations: unknown) => ({...NODE, metadata: {...NODE.metadata, annotations}})
+
+/** What is kept of a node's annotations: a network and its tunnel, or a problem, a line. */
+const formatVteps = (annotations: unknown): string => {
+  const {vteps, problems} = projectNode(annotated(annotations))
+  return [...vteps.map(vtep => `${vtep.network} ${formatVtep(vtep)}`), ...problems].join('\n')
+}
+
+for (const [name, annotations, want] of [
+  ['none', undefined, ''],
+  ['other ones', {'netgraft.dev/vtep': VTEP, 'x/netgraft.dev/vtep-a': VTEP, 'flannel.alpha.coreos.com/vtep-a': 5}, ''],
+  ['one', {'netgraft.dev/vtep-default': VTEP}, `default ${VTEP}`],
+  [
+    'two networks',
+    {'netgraft.dev/vtep-default': VTEP, 'netgraft.dev/vtep-blue-1': '{"vni":2,"port":9,"ends":[]}'},
+    `default ${VTEP}\nblue-1 {"vni":2,"port":9,"ends":[]}`,
+  ],
+  [
+    'one that is broken beside one that is not',
+    {'netgraft.dev/vtep-a': '{', 'netgraft.dev/vtep-b': VTEP, 'netgraft.dev/vtep-c': 5, 'netgraft.dev/vtep-d': null},
+    `b ${VTEP}\n` +
+      'node b: annotation netgraft.dev/vtep-a: is not JSON\n' +
+      'node b: annotation netgraft.dev/vtep-c: 5 is not a text\n' +
+      'node b: annotation netgraft.dev/vtep-d: is not JSON',
+  ],
+  [
+    'an end that cannot be one',
+    {'netgraft.dev/vtep-default': VTEP.replace('192.168.0.12', '127.0.0.1')},
+    "node b: annotation netgraft.dev/vtep-default: 127.0.0.1 cannot be the address of a tunnel's end",
+  ],
+  ['something else altogether', ['netgraft.dev/vtep-default', VTEP], ''],
+  ['a text', `netgraft.dev/vtep-default=${VTEP}`, ''],
+] as const)
+  test(`annotations of tunnels: ${name}`, t => {
+    t.is(formatVteps(annotations), want)
+  })
+
+test('of a tunnel, every fact makes a difference, and the way it is written none', t => {
+  const facts = (annotations: object) => projectNode(annotated(annotations))
+  const same = (text: string, network = 'default') =>
+    equalNodeFacts(
+      facts({'netgraft.dev/vtep-default': VTEP, other: '1'}),
+      facts({[`netgraft.dev/vtep-${network}`]: text, other: '2'}),
+    )
+  t.true(same(VTEP))
+  t.true(same(` { "port": 8472, "vni": 1, "ends": [${END.toUpperCase().replace('IP', 'ip').replace('MAC', 'mac')}] }`))
+  t.false(same(VTEP, 'blue'))
+  t.false(same(VTEP.replace('8472', '8473')))
+  t.false(same(VTEP.replace('"vni":1', '"vni":2')))
+  t.false(same(VTEP.replace('192.168.0.12', '192.168.0.13')))
+  t.false(same(VTEP.replace('04:12', '04:13')))
+  t.false(same('{"vni":1,"port":8472,"ends":[]}'))
+  t.false(same('{'))
+  t.false(equalNodeFacts(facts({'netgraft.dev/vtep-default': VTEP}), facts({})))
+})
+
 test('property: total on whatever JSON a node may be', t => {
   const deep = fc.record(
     {
-      metadata: fc.option(fc.record({name: fc.jsonValue(), creationTimestamp: fc.jsonValue()}, {requiredKeys: []})),
+      metadata: fc.option(
+        fc.record(
+          {
+            name: fc.jsonValue(),
+            creationTimestamp: fc.jsonValue(),
+            annotations: fc.oneof(
+              fc.jsonValue(),
+              fc.dictionary(
+                fc.constantFrom('netgraft.dev/vtep-a', 'netgraft.dev/vtep-b', 'netgraft.dev/vtep-', '__proto__'),
+                fc.oneof(fc.constant(VTEP), fc.json(), fc.jsonValue()),
+              ),
+            ),
+          },
+          {requiredKeys: []},
+        ),
+      ),
       spec: fc.option(fc.record({podCIDR: fc.jsonValue(), podCIDRs: fc.jsonValue()}, {requiredKeys: []})),
       status: fc.option(
         fc.record(

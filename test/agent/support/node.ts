@@ -4,7 +4,7 @@ import {once} from 'node:events'
 import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {get} from 'node:http'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {promisify} from 'node:util'
 import type {ExecutionContext} from 'ava'
@@ -28,6 +28,8 @@ export interface NodeOptions {
   readonly config?: object
   readonly env?: Readonly<Record<string, string>>
   readonly api?: ApiServerOptions
+  /** Another node of the same cluster: its API server is this one's, too. */
+  readonly beside?: TestNode
   /** `ip` commands that make the node's network. @default eth0 with 192.168.0.1/16 and fd00:100::1/64 */
   readonly network?: readonly string[]
   /** @default true */
@@ -49,9 +51,13 @@ const NETWORK = [
   'addr add fd00:100::1/64 dev eth0 nodad',
 ]
 
-/** "b 10.64.2.0/24 fd00:64:2::/64 via 192.168.0.2 fd00:100::2": a node, its pod ranges, its addresses. */
+/**
+ * "b 10.64.2.0/24 fd00:64:2::/64 via 192.168.0.2 fd00:100::2": a node, its pod ranges, its addresses; where it says so
+ * "ends 192.168.0.2/02:00:00:00:00:02": the ends of its tunnels.
+ */
 export function nodeObject(text: string, more: {metadata?: object; status?: object} = {}): NewObject {
-  const [before = '', after = ''] = text.split(/ via ?/)
+  const [head = '', ends] = text.split(' ends ')
+  const [before = '', after = ''] = head.split(/ via ?/)
   const [name, ...podCIDRs] = before.split(' ').filter(Boolean)
   const addresses = after
     .split(' ')
@@ -60,10 +66,18 @@ export function nodeObject(text: string, more: {metadata?: object; status?: obje
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: {name: name!, ...more.metadata},
+    metadata: {name: name!, ...(ends !== undefined && {annotations: vtep(...ends.split(' '))}), ...more.metadata},
     spec: {podCIDRs},
     status: {addresses, ...more.status},
   }
+}
+
+export const VTEP = 'netgraft.dev/vtep-default'
+
+/** The annotation that publishes these ends, each given as "192.168.0.2/02:00:00:00:00:02". */
+export function vtep(...ends: string[]): Record<string, string> {
+  const list = ends.map(end => ({ip: end.split('/')[0], mac: end.split('/')[1]}))
+  return {[VTEP]: JSON.stringify({vni: 1, port: 8472, ends: list})}
 }
 
 /** Routes to peers and nothing else. */
@@ -71,6 +85,24 @@ export const DIRECT = {networks: [{backend: 'direct', pods: {mode: 'bridge'}}]}
 
 /** The own node of every test. */
 export const SELF = 'a 10.64.1.0/24 fd00:64:1::/64 via 192.168.0.1 fd00:100::1'
+
+/** Everything through tunnels. */
+export const VXLAN = {networks: [{backend: 'vxlan'}]}
+
+/** What {@link SELF} has of its own with {@link VXLAN}, as {@link TestNode.tunnels} writes it. */
+export const OWN_TUNNELS = [
+  'link ng-vx0 up mtu 1450 mac fe:13:d4:48:ff:f4 group 28263 alias netgraft:network default, vni 1 from 192.168.0.1 port 8472',
+  'link ng-vx0-6 up mtu 1430 mac b2:5b:53:89:76:6a group 28263 alias netgraft:network default, vni 1 from fd00:100::1 port 8472',
+  ...['ng-vx0', 'ng-vx0-6'].flatMap(dev => [
+    `addr 10.64.1.0/32 dev ${dev}`,
+    `addr fd00:64:1::/128 dev ${dev} nodad noprefixroute`,
+  ]),
+  'route unreachable 10.64.1.0/24 metric 2048',
+  'route unreachable fd00:64:1::/64 metric 2048',
+]
+
+/** And what it publishes. */
+export const OWN_VTEP = vtep('192.168.0.1/fe:13:d4:48:ff:f4', 'fd00:100::1/b2:5b:53:89:76:6a')[VTEP]!
 
 export class TestNode {
   readonly api: ApiServer
@@ -90,6 +122,13 @@ export class TestNode {
     return this.api.kubeconfig(`http://127.0.0.1:${API_PORT}`)
   }
 
+  /** Writes the configuration that the next agent starts with. */
+  configure(config: object): void {
+    const {config: file, state} = this.agent
+    const kubeconfig = join(dirname(file), 'kubeconfig')
+    writeFileSync(file, JSON.stringify({kubernetes: {kubeconfig}, folders: {state}, ...config}))
+  }
+
   /** Another agent with the same configuration, not started. */
   secondAgent(): Agent {
     const agent = this.agent.sibling()
@@ -101,6 +140,64 @@ export class TestNode {
   async ip(words: string): Promise<string> {
     const {stdout} = await run('ip', ['-n', this.namespace.name, ...words.split(' ')], {maxBuffer: 64 << 20})
     return stdout
+  }
+
+  /** `bridge -n <namespace> …words`: its output. */
+  async bridge(words: string): Promise<string> {
+    const {stdout} = await run('bridge', ['-n', this.namespace.name, ...words.split(' ')], {maxBuffer: 64 << 20})
+    return stdout
+  }
+
+  /**
+   * Every vxlan device with all that is on it but what the kernel gives it by itself, and the agent's routes, in the
+   * words of `ip` and `bridge`, sorted: "link ng-vx0 up mtu 1450 …", "addr …", "fdb …", "neigh …", "route …".
+   */
+  async tunnels(): Promise<string[]> {
+    const inside = ['--net=' + this.namespace.path, 'sh', '-c', TUNNELS]
+    const {stdout} = await run('nsenter', inside, {maxBuffer: 64 << 20})
+    const [links = '', addresses = '', neighbours = '', entries = '', routes = ''] = stdout.split('%\n')
+    const devices = (JSON.parse(links || '[]') as VxlanDevice[]).filter(({ifname}) => ifname !== undefined)
+    const isOfDevice = (line: string) => devices.some(({ifname}) => ` ${line} `.includes(` ${ifname} `))
+    const linesOf = (kind: string, text: string, change: (line: string) => string) =>
+      text
+        .split('\n')
+        .filter(line => line !== '' && (kind === 'route' || isOfDevice(line)))
+        .map(line => `${kind} ${change(line).trim()}`)
+    return [
+      ...devices.map(deviceText),
+      ...linesOf('addr', addresses, line => {
+        const [, name, , address, ...rest] = line.split(/[ \\]+/)
+        return [address, 'dev', name, ...rest.filter(word => word.startsWith('no'))].join(' ')
+      }),
+      ...linesOf('neigh', neighbours, line => line.replace(' PERMANENT', '')),
+      ...linesOf('fdb', entries, line => line.replace(' self permanent', '')),
+      ...linesOf('route', routes, line =>
+        line.replace(/^7 /, 'unreachable ').replace(/ pref medium| linkdown| dead| dev lo/g, ''),
+      ),
+    ].sort()
+  }
+
+  /** Waits until {@link tunnels} are these, no more and no less. */
+  async holds(...wanted: (string | readonly string[])[]): Promise<void> {
+    const want = wanted.flat().sort()
+    let have: string[] = []
+    await this.until(
+      async () => {
+        have = await this.tunnels()
+        return have.join('\n') === want.join('\n')
+      },
+      () => {
+        const only = (some: string[], others: string[]) => some.filter(line => !others.includes(line)).join('\n  ')
+        return `missing\n  ${only(want, have)}\ntoo much\n  ${only(have, want)}`
+      },
+      50,
+    )
+    this.#t.deepEqual(have, want)
+  }
+
+  /** The text of the own node's annotation that publishes the ends of its tunnels. */
+  published(name = 'a'): string | undefined {
+    return this.api.get({resource: 'nodes', name})?.metadata.annotations?.[VTEP]
   }
 
   /** Every route of the main table, in the order of the kernel. */
@@ -145,7 +242,7 @@ export class TestNode {
   }
 
   /** Polls until it is so. */
-  async until(condition: () => unknown, what: string | (() => string) = String(condition)): Promise<void> {
+  async until(condition: () => unknown, what: string | (() => string) = String(condition), everyMs = 25): Promise<void> {
     const deadline = performance.now() + PATIENCE
     for (;;) {
       if (await condition()) return
@@ -153,13 +250,16 @@ export class TestNode {
         const tail = this.agent.logs.slice(-15).map(line => JSON.stringify(line))
         throw new Error(`never came true: ${typeof what === 'string' ? what : what()}\n${tail.join('\n')}`)
       }
-      await sleep(25)
+      await sleep(everyMs)
     }
   }
 
-  /** What the kernel tells of IPv4 and IPv6 routes from now on, as `ip monitor` writes it, until the result is called. */
-  async monitor(): Promise<() => Promise<string[]>> {
-    const child = spawn('ip', ['-n', this.namespace.name, '-N', 'monitor', 'route'], {
+  /**
+   * What the kernel tells of IPv4 and IPv6 routes (or of other objects, too) from now on, as `ip monitor` writes it,
+   * until the result is called.
+   */
+  async monitor(...objects: string[]): Promise<() => Promise<string[]>> {
+    const child = spawn('ip', ['-n', this.namespace.name, '-N', 'monitor', 'route', ...objects], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     this.#t.teardown(() => child.kill('SIGKILL'))
@@ -189,7 +289,9 @@ export class TestNode {
       const object = nodeObject(text)
       const known = this.api.get({resource: 'nodes', name: object.metadata.name!})
       if (known) {
-        this.api.patch({resource: 'nodes', name: object.metadata.name!}, {spec: object.spec as object})
+        const {annotations = {}} = object.metadata
+        const news = {metadata: {annotations}, spec: object.spec as object}
+        this.api.patch({resource: 'nodes', name: object.metadata.name!}, news)
         this.api.patch(
           {resource: 'nodes', name: object.metadata.name!, status: true},
           {status: object.status as object},
@@ -201,6 +303,39 @@ export class TestNode {
   remove(...names: string[]): void {
     for (const name of names) this.api.delete({resource: 'nodes', name})
   }
+}
+
+/** Prints what {@link TestNode.tunnels} reads, part by part. */
+const TUNNELS = [
+  'ip -j -d link show type vxlan',
+  'ip -o addr show scope global',
+  'ip neigh show',
+  'bridge fdb show',
+  'ip -N -4 route show proto 107; ip -N -6 route show proto 107',
+].join('; echo %; ')
+
+interface VxlanDevice {
+  readonly ifname?: string
+  readonly flags: readonly string[]
+  readonly mtu: number
+  readonly address: string
+  readonly group: string
+  readonly ifalias?: string
+  readonly linkinfo: {readonly info_data: Readonly<Record<string, unknown>>}
+}
+
+/** What `ip -d link` says of every device, and is nobody's choice. */
+const COMMON = /^(port_range|ageing|ttl|udp_|df|tos)/
+
+function deviceText({ifname, flags, mtu, address, group, ifalias, linkinfo}: VxlanDevice): string {
+  const {id, port, local, local6, learning, ...others} = linkinfo.info_data
+  const rest = Object.entries(others).filter(([key, value]) => !COMMON.test(key) && value !== false)
+  return [
+    `link ${ifname} ${flags.includes('UP') ? 'up' : 'down'} mtu ${mtu} mac ${address} group ${group}`,
+    `alias ${ifalias ?? 'none'}, vni ${id} from ${local ?? local6} port ${port}`,
+    ...(learning ? ['learning'] : []),
+    ...rest.map(([key, value]) => `${key} ${value}`),
+  ].join(' ')
 }
 
 /** The agent's process, one after the other. */
@@ -331,10 +466,10 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   for (const command of network) await run('ip', ['-n', namespace.name, ...command.split(' ')])
 
   const sockets = {api: join(folder, 'api.sock'), metrics: join(folder, 'metrics.sock')}
-  const api = await startApiServer({socketPath: sockets.api, ...options.api})
-  t.teardown(() => api.close())
+  const api = options.beside?.api ?? (await startApiServer({socketPath: sockets.api, ...options.api}))
+  if (!options.beside) t.teardown(() => api.close())
   for (const text of nodes) api.create(nodeObject(text))
-  const ports = [sockets.api, String(API_PORT), sockets.metrics, String(METRICS_PORT)]
+  const ports = [api.url.replace('unix:', ''), String(API_PORT), sockets.metrics, String(METRICS_PORT)]
   const relay = spawnInside(namespace.name, [join(import.meta.dirname, 'relay.ts'), ...ports])
   t.teardown(() => relay.kill('SIGKILL'))
   await once(relay.stdout!, 'data')
@@ -344,7 +479,7 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   t.teardown(() => agent.kill())
   const node = new TestNode(t, namespace, api, agent)
   writeFileSync(kubeconfig, node.kubeconfig())
-  writeFileSync(agent.config, JSON.stringify({kubernetes: {kubeconfig}, folders: {state: agent.state}, ...config}))
+  node.configure(config)
   if (start) agent.start()
   return node
 }
