@@ -50,8 +50,8 @@ function change(verb: string, type: number, flags: number, address: AddressSpec)
         .u8(address.length)
         .u8(own & 0xff)
       to.u8(scopeNumber(address.scope ?? 'global')).u32(address.index)
-      to.bytesAttribute(IFA.LOCAL, address.ip.bytes).bytesAttribute(IFA.ADDRESS, (address.peer ?? address.ip).bytes)
-      if (address.broadcast) to.bytesAttribute(IFA.BROADCAST, address.broadcast.bytes)
+      to.ipAttribute(IFA.LOCAL, address.ip).ipAttribute(IFA.ADDRESS, address.peer ?? address.ip)
+      if (address.broadcast) to.ipAttribute(IFA.BROADCAST, address.broadcast)
       if (own > 0xff) to.attribute(IFA.FLAGS, 4, own)
     },
   }

@@ -233,8 +233,8 @@ function kindData(to: Writer, kind: LinkKind): void {
     case 'vxlan':
       to.attribute(VXLAN.ID, 4, kind.vni).portAttribute(VXLAN.PORT, kind.port)
       to.attribute(VXLAN.LEARNING, 1, kind.learning ? 1 : 0)
-      if (kind.local) to.bytesAttribute(kind.local.family === 4 ? VXLAN.LOCAL : VXLAN.LOCAL6, kind.local.bytes)
-      if (kind.remote) to.bytesAttribute(kind.remote.family === 4 ? VXLAN.GROUP : VXLAN.GROUP6, kind.remote.bytes)
+      if (kind.local) to.ipAttribute(kind.local.family === 4 ? VXLAN.LOCAL : VXLAN.LOCAL6, kind.local)
+      if (kind.remote) to.ipAttribute(kind.remote.family === 4 ? VXLAN.GROUP : VXLAN.GROUP6, kind.remote)
       if (kind.dev !== undefined) to.attribute(VXLAN.LINK, 4, kind.dev)
       break
   }

@@ -82,6 +82,13 @@ export class Writer {
     return this.#pad()
   }
 
+  ipAttribute(type: number, {raw}: Ip): this {
+    this.u16(4 + raw.length).u16(type)
+    const at = this.#room(raw.length)
+    for (let i = 0; i < raw.length; i++) this.#bytes[at + i] = raw.charCodeAt(i)
+    return this.#pad()
+  }
+
   /** NUL-terminated. */
   textAttribute(type: number, text: string): this {
     return this.bytesAttribute(type, Buffer.from(`${text}\0`))
@@ -172,7 +179,7 @@ export const read = {
     return payload.toString('utf8', 0, end < 0 ? payload.length : end)
   },
   ip: (payload: Buffer): Ip | undefined =>
-    payload.length === 4 || payload.length === 16 ? new Ip(Uint8Array.from(payload)) : undefined,
+    payload.length === 4 || payload.length === 16 ? new Ip(payload.toString('latin1')) : undefined,
   mac: (payload: Buffer): Mac | undefined =>
     payload.length === 6 ? (payload.toString('hex').replace(/..(?!$)/g, '$&:') as Mac) : undefined,
 }

@@ -49,7 +49,7 @@ export const resolveNeighbour = ({index, ip}: Pick<NeighbourSpec, 'index' | 'ip'
   describe: () => `neigh use ${ip} dev ${index}`,
   encode: to => {
     header(to, AF[ip.family], index, 0, NTF.USE)
-    to.bytesAttribute(NDA.DST, ip.bytes)
+    to.ipAttribute(NDA.DST, ip)
   },
 })
 
@@ -77,7 +77,7 @@ function neighbour(
     describe: () => `neigh ${verb} ${entry.ip} dev ${entry.index}`,
     encode: to => {
       header(to, AF[entry.ip.family], entry.index, entry.state ?? NUD.PERMANENT, 0)
-      to.bytesAttribute(NDA.DST, entry.ip.bytes)
+      to.ipAttribute(NDA.DST, entry.ip)
       if (entry.mac) to.macAttribute(NDA.LLADDR, entry.mac)
     },
   }
@@ -91,7 +91,7 @@ function fdb(verb: string, type: number, flags: number, entry: FdbSpec): Request
     encode: to => {
       header(to, AF_BRIDGE, entry.index, entry.state ?? NUD.PERMANENT, entry.flags ?? NTF.SELF)
       to.macAttribute(NDA.LLADDR, entry.mac)
-      if (entry.remote) to.bytesAttribute(NDA.DST, entry.remote.bytes)
+      if (entry.remote) to.ipAttribute(NDA.DST, entry.remote)
       if (entry.vlan !== undefined) to.attribute(NDA.VLAN, 2, entry.vlan)
       if (entry.vni !== undefined) to.attribute(NDA.VNI, 4, entry.vni)
       if (entry.port !== undefined) to.portAttribute(NDA.PORT, entry.port)

@@ -102,9 +102,9 @@ function encodeRoute(to: Writer, route: Route): void {
     .u8(TYPES.indexOf(route.type))
   to.u32(only?.onlink && !second ? RTNH_F.ONLINK : 0)
   to.attribute(RTA.TABLE, 4, route.table)
-  if (destination.length > 0) to.bytesAttribute(RTA.DST, destination.address.bytes)
+  if (destination.length > 0) to.ipAttribute(RTA.DST, destination.address)
   to.attribute(RTA.PRIORITY, 4, route.metric)
-  if (route.source) to.bytesAttribute(RTA.PREFSRC, route.source.bytes)
+  if (route.source) to.ipAttribute(RTA.PREFSRC, route.source)
   if (route.mtu !== undefined) to.nest(RTA.METRICS, () => to.attribute(RTAX_MTU, 4, route.mtu!))
   if (second)
     to.nest(RTA.MULTIPATH, () => {
@@ -128,13 +128,13 @@ function encodeNextHop(to: Writer, family: Family, hop: NextHop): void {
 function gatewayBytes(family: Family, hop: NextHop): number {
   if (!hop.gateway) return 0
   const via = hop.gateway.family === family ? 0 : 2
-  return (4 + via + hop.gateway.bytes.length + 3) & ~3
+  return (4 + via + hop.gateway.raw.length + 3) & ~3
 }
 
 /** An IPv4 destination through an IPv6 gateway goes as RTA_VIA (RFC 5549). */
 function gateway(to: Writer, family: Family, hop: NextHop): void {
   if (!hop.gateway) return
-  if (hop.gateway.family === family) to.bytesAttribute(RTA.GATEWAY, hop.gateway.bytes)
+  if (hop.gateway.family === family) to.ipAttribute(RTA.GATEWAY, hop.gateway)
   else to.bytesAttribute(RTA.VIA, Buffer.concat([Uint8Array.of(AF[hop.gateway.family], 0), hop.gateway.bytes]))
 }
 

@@ -2,7 +2,7 @@
 import {createHash} from 'node:crypto'
 import {OVER_IPV6} from '../model/config.ts'
 import type {NodeFacts} from '../model/facts.ts'
-import type {Family, Ip} from '../model/ip.ts'
+import {type Family, type Ip, parseCidr} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
 import type {IfIndex, Link, Mac} from '../model/net.ts'
 import {type Devices, isOwnLink, type LinkChange, OWN_ALIAS, OWN_GROUP, type OwnLinkSpec} from '../model/plans.ts'
@@ -45,7 +45,9 @@ export function wantedTunnels(
 }
 
 /** fe80::/10: the same on every link, and no address to send a tunnel's packets from. */
-const isLinkLocal = ({family, bytes}: Ip): boolean => family === 6 && bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
+const isLinkLocal = (ip: Ip): boolean => LINK_LOCAL.contains(ip)
+
+const LINK_LOCAL = parseCidr('fe80::/10')
 
 function mtuOver(network: RouteNetwork, state: KernelState, ip: Ip): number | undefined {
   if (network.mtu > 0) return network.mtu

@@ -153,7 +153,7 @@ export class TestNode {
    * words of `ip` and `bridge`, sorted: "link ng-vx0 up mtu 1450 …", "addr …", "fdb …", "neigh …", "route …".
    */
   async tunnels(): Promise<string[]> {
-    const inside = ['--net=' + this.namespace.path, 'sh', '-c', TUNNELS]
+    const inside = [`--net=${this.namespace.path}`, 'sh', '-c', TUNNELS]
     const {stdout} = await run('nsenter', inside, {maxBuffer: 64 << 20})
     const [links = '', addresses = '', neighbours = '', entries = '', routes = ''] = stdout.split('%\n')
     const devices = (JSON.parse(links || '[]') as VxlanDevice[]).filter(({ifname}) => ifname !== undefined)
@@ -242,7 +242,11 @@ export class TestNode {
   }
 
   /** Polls until it is so. */
-  async until(condition: () => unknown, what: string | (() => string) = String(condition), everyMs = 25): Promise<void> {
+  async until(
+    condition: () => unknown,
+    what: string | (() => string) = String(condition),
+    everyMs = 25,
+  ): Promise<void> {
     const deadline = performance.now() + PATIENCE
     for (;;) {
       if (await condition()) return
