@@ -17,6 +17,7 @@ import {type Backend, METRIC, type Peer, type Reach, type Site} from './backends
 import {direct} from './backends/direct.ts'
 import {vxlan} from './backends/vxlan.ts'
 import {type Claim, type Problem, reservedRanges, type Settlement, type Share, settleClaims} from './claims.ts'
+import type {Witness} from './diff.ts'
 import {MutableDesired} from './mutable-desired.ts'
 import type {RouteNetwork} from './network.ts'
 
@@ -32,6 +33,7 @@ export interface Desired {
   readonly problems: readonly Problem[]
   /** Wanted ways to peers. */
   readonly ways: Readonly<Record<Family, number>>
+  readonly witness?: Witness
 }
 
 export interface TunnelEntries {
@@ -76,15 +78,14 @@ export function desiredState(cluster: Cluster, site: Site): Desired {
 export function* plan(
   cluster: Cluster,
   site: Site,
-  planned: (node: NodeFacts, plan: NodePlan) => void = () => {},
+  planned: (node: NodeFacts) => void = () => {},
 ): Generator<void, {desired: MutableDesired; settlement: Settlement}, undefined> {
   const settlement = yield* settleClaims(cluster.nodes.values(), reservedAt(site))
   const desired = new MutableDesired(site, settlement.problems)
   for (const share of settlement.shares.values()) {
     yield
-    const nodePlan = planNode(share, cluster, site)
-    planned(share.node, nodePlan)
-    desired.add(share.node.name, nodePlan)
+    desired.add(share.node.name, planNode(share, cluster, site))
+    planned(share.node)
     if (share.node === cluster.own) desired.addOwn(share.cidrs, cluster.addressesOf(share.node))
   }
   return {desired, settlement}
@@ -95,7 +96,7 @@ export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
 
 export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
   const {node, cidrs, problems} = share
-  if (node === cluster.own) return planOwn(share, cluster.addressesOf(node), site)
+  if (node.name === cluster.own?.name) return planOwn(share, cluster.addressesOf(node), site)
   const result = {routes: [] as Route[], neighbours: [] as Neighbour[], fdb: [] as FdbEntry[], problems: [...problems]}
   const addresses = cidrs.length > 0 ? cluster.addressesOf(node) : []
   const overLinkLocal = () => cluster.overLinkLocal?.(addresses)

@@ -19,8 +19,16 @@ export interface RouteConflict {
  */
 const ORDER = ['make', 'replace', 'add', 'delete', 'end'] as const
 
+/** Told of what stands in the kernel just as it is wanted. */
+export interface Witness {
+  route(destination: string, standing: Route): void
+  neighbour(standing: Neighbour): void
+  fdb(standing: FdbEntry): void
+}
+
 /** What is to be done, as it is found. */
 export class Diff {
+  readonly witness: Witness | undefined
   /** By destination. */
   readonly conflicts = new Map<string, readonly RouteConflict[]>()
   readonly #steps: Readonly<Record<(typeof ORDER)[number], Change[]>> = {
@@ -29,6 +37,10 @@ export class Diff {
     add: [],
     delete: [],
     end: [],
+  }
+
+  constructor(witness?: Witness) {
+    this.witness = witness
   }
 
   get changes(): readonly Change[] {
@@ -51,7 +63,7 @@ export function diffState(want: Desired, have: KernelState, protocol: number): D
 
 /** Yields now and then, so that thousands need not be looked at at one go. */
 export function* diffEverything(want: Desired, have: KernelState, protocol: number): Generator<void, Diff, undefined> {
-  const diff = new Diff()
+  const diff = new Diff(want.witness)
   for (const [index, entries] of want.tunnels) {
     const fdb = have.fdb.get(index) ?? new Map<Mac, FdbEntry[]>()
     const neighbours = have.neighbours.get(index) ?? new Map<string, Neighbour>()
@@ -74,7 +86,7 @@ export function* diffEverything(want: Desired, have: KernelState, protocol: numb
 
 /** Only where something has been touched, on either side, since all was as wanted. */
 export function diffTouched(want: Desired, have: KernelState, protocol: number, touched: Touched): Diff {
-  const diff = new Diff()
+  const diff = new Diff(want.witness)
   for (const [index, entries] of want.tunnels) {
     diffAddresses(entries, have.addresses.get(index) ?? [], diff)
     const {fdb = [], neighbours = []} = touched.tunnels.get(index) ?? {}
@@ -108,7 +120,10 @@ export function diffRoutes(
   diff: Diff,
 ): void {
   // What almost every prefix of almost every pass looks like.
-  if (wanted && standing.length === 1 && equalRoutes(standing[0]!, wanted)) return
+  if (wanted && standing.length === 1 && (standing[0] === wanted || equalRoutes(standing[0]!, wanted))) {
+    diff.witness?.route(destination, standing[0]!)
+    return
+  }
   // Of an IPv6 multipath route only the kernel knows whose paths were merged into it: we make none, so one is not ours.
   const isOurs = (route: Route) => route.protocol === protocol && route.nextHops.length < 2
   const ours = standing.filter(isOurs)
@@ -138,8 +153,10 @@ export function diffRoutes(
 function diffMac(wanted: FdbEntry | undefined, standing: readonly FdbEntry[], diff: Diff): void {
   let stands = false
   for (const item of standing) {
-    if (wanted && equalFdb(wanted, item)) stands = true
-    else diff.do(wanted ? 'make' : 'end', {object: 'fdb', op: 'delete', item})
+    if (wanted && (wanted === item || equalFdb(wanted, item))) {
+      stands = true
+      diff.witness?.fdb(item)
+    } else diff.do(wanted ? 'make' : 'end', {object: 'fdb', op: 'delete', item})
   }
   if (wanted && !stands) diff.do('make', {object: 'fdb', op: 'add', item: wanted})
 }
@@ -155,6 +172,7 @@ function diffNeighbour(wanted: Neighbour | undefined, standing: Neighbour | unde
   if (wanted) {
     if (!standing || standing.mac !== wanted.mac || standing.state !== wanted.state)
       diff.do('make', {object: 'neighbour', op: 'replace', item: wanted})
+    else diff.witness?.neighbour(standing)
   } else if (standing?.state === PERMANENT) diff.do('end', {object: 'neighbour', op: 'delete', item: standing})
 }
 

@@ -5,6 +5,7 @@ import type {Address, FdbEntry, IfIndex, Mac, Neighbour, Route} from '../model/n
 import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
 import type {Desired, NodePlan} from './desired.ts'
+import type {Witness} from './diff.ts'
 
 interface Entries {
   readonly addresses: Address[]
@@ -19,6 +20,12 @@ export class MutableDesired implements Desired {
   peers = 0
   /** Two nodes publish one MAC: the second one has no way. */
   clashes = false
+  /** What stands as wanted takes the place of the equal object that was made for it: they would be there twice. */
+  readonly witness: Witness = {
+    route: (destination, standing) => this.routes.set(destination, standing),
+    neighbour: standing => this.tunnels.get(standing.index)?.neighbours.set(`${standing.ip}`, standing),
+    fdb: standing => this.tunnels.get(standing.index)?.fdb.set(standing.mac, standing),
+  }
   readonly #settled: readonly Problem[]
   readonly #troubled = new Map<NodeName, readonly Problem[]>()
   #problems: readonly Problem[] | undefined

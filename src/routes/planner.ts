@@ -3,7 +3,7 @@ import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Family} from '../model/ip.ts'
 import type {Site} from './backends/backend.ts'
 import {type Settlement, shareOf} from './claims.ts'
-import {type Cluster, type Desired, type NodePlan, plan, planNode, reservedAt} from './desired.ts'
+import {type Cluster, type Desired, plan, planNode, reservedAt} from './desired.ts'
 import type {MutableDesired} from './mutable-desired.ts'
 import {Touched} from './touched.ts'
 
@@ -20,7 +20,8 @@ export const atOnce: Sliced = async work => {
 /** Planned for one place of this node. */
 interface Planned {
   readonly desired: MutableDesired
-  readonly nodes: Map<NodeName, {readonly node: NodeFacts; readonly plan: NodePlan}>
+  /** Their plans can be made again: kept, they would be a third of the memory. */
+  readonly nodes: Map<NodeName, NodeFacts>
   readonly owners: Map<string, NodeName>
   readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
   /** Up to when of the cluster's log. */
@@ -71,9 +72,7 @@ export class Planner {
     const nodes: Planned['nodes'] = new Map()
     // Before anything is looked at: what changes meanwhile is seen again.
     const at = {log: cluster.log, mark: cluster.log?.mark ?? 0}
-    const {desired, settlement} = await this.#sliced(
-      plan(cluster, site, (node, nodePlan) => nodes.set(node.name, {node, plan: nodePlan})),
-    )
+    const {desired, settlement} = await this.#sliced(plan(cluster, site, node => nodes.set(node.name, node)))
     const owners = new Map([...settlement.claims].map(([cidr, {node}]) => [cidr, node.name]))
     this.#entangled = desired.clashes || settlement.problems.length > 0 || isMixed(settlement)
     this.#planned = {desired, nodes, owners, lengths: settlement.lengths, at}
@@ -85,7 +84,7 @@ export class Planner {
     const planned = this.#planned!
     const touched = new Touched()
     // First all that go: another one may have taken a range over.
-    for (const name of names) this.#drop(planned, name, touched)
+    for (const name of names) this.#drop(planned, name, cluster, site, touched)
     for (const name of names) {
       const node = cluster.nodes.get(name)
       if (node && !this.#put(planned, node, cluster, site, touched)) return undefined
@@ -94,16 +93,16 @@ export class Planner {
     return touched
   }
 
-  #drop({nodes, desired, owners}: Planned, name: NodeName, touched: Touched): void {
+  #drop({nodes, desired, owners}: Planned, name: NodeName, cluster: Cluster, site: Site, touched: Touched): void {
     const known = nodes.get(name)
     if (!known) return
-    desired.remove(name, known.plan)
-    touched.addPlan(known.plan)
+    const before = planNode(shareOf(known, reservedAt(site)), cluster, site)
+    desired.remove(name, before)
+    touched.addPlan(before)
     nodes.delete(name)
-    for (const cidr of known.node.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
+    for (const cidr of known.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
   }
 
-  /** False: that cannot be done for this node alone. */
   #put(planned: Planned, node: NodeFacts, cluster: Cluster, site: Site, touched: Touched): boolean {
     const {desired, nodes, owners, lengths} = planned
     const share = shareOf(node, reservedAt(site))
@@ -115,7 +114,7 @@ export class Planner {
     desired.add(node.name, nodePlan)
     if (desired.clashes) return false
     touched.addPlan(nodePlan)
-    nodes.set(node.name, {node, plan: nodePlan})
+    nodes.set(node.name, node)
     return true
   }
 }

@@ -21,6 +21,9 @@ export function nodeStream(
   )
 }
 
+/** The same one for the thousands that have none. */
+const NONE: readonly never[] = []
+
 /** Total: what is missing is empty; what is not what it should be is left out and told in `problems`. */
 export function projectNode(object: unknown): NodeFacts {
   const {metadata, spec, status} = members(object)
@@ -57,7 +60,7 @@ export function projectNode(object: unknown): NodeFacts {
           [],
         ),
       ),
-    problems,
+    problems: problems.length > 0 ? problems : NONE,
   }
 }
 

@@ -56,8 +56,10 @@ const facts = fc
     }),
   )
 
-/** A node comes or changes; or goes. */
-const step = fc.oneof({weight: 3, arbitrary: facts}, fc.constantFrom(...NAMES))
+/** A node comes or changes; goes; or changes in what moves nothing. */
+const touch = fc.record({touch: fc.constantFrom(...NAMES), problems: fc.constantFrom([], ['something is odd'])})
+const step = fc.oneof({weight: 3, arbitrary: facts}, fc.constantFrom(...NAMES), touch)
+type Step = NodeFacts | NodeName | {touch: NodeName; problems: readonly string[]}
 
 const text = ({routes, tunnels, peers, problems, ways}: Desired): string =>
   [
@@ -78,7 +80,12 @@ class LoggedNodes {
   readonly items = new Map<NodeName, NodeFacts>()
   readonly log = new KeptChangeLog<NodeName>()
 
-  apply(change: NodeFacts | NodeName): void {
+  apply(change: Step): void {
+    if (typeof change === 'object' && 'touch' in change) {
+      const known = this.items.get(change.touch)
+      if (known) this.apply({...known, problems: change.problems})
+      return
+    }
     const name = typeof change === 'string' ? change : change.name
     if (typeof change === 'string') this.items.delete(change)
     else this.items.set(name, change)
