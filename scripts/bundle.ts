@@ -1,6 +1,8 @@
 /** Bundles the agent and CLI into one file, dist/netgraft.js. */
+
 import {readFileSync} from 'node:fs'
 import {build, type Plugin} from 'esbuild'
+import {NODE_FLAGS} from '../src/lab/node-flags.ts'
 
 const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string}
 
@@ -42,7 +44,7 @@ await build({
   // A small young generation halves the agent's memory and costs nothing: what a list leaves behind dies at once.
   // CommonJS dependencies ask for Node's own modules by require().
   banner: {
-    js: '#!/usr/bin/env -S node --max-semi-space-size=2\nimport {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);',
+    js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}\nimport {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);`,
   },
   logLevel: 'warning',
 })

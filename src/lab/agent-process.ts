@@ -7,6 +7,7 @@ import {join} from 'node:path'
 import {stringify} from 'yaml'
 import type {BackendName} from '../model/config.ts'
 import {sleep} from '../streams/lifetime.ts'
+import {NODE_FLAGS} from './node-flags.ts'
 import {type NodePlan, urlAt} from './plan.ts'
 import type {Run} from './run.ts'
 
@@ -30,8 +31,6 @@ export interface AgentSettings {
 /** Milliseconds between two looks at /readyz. */
 const LOOK = {until: 100, after: 1000} as const
 const STOP_PATIENCE = 5_000
-/** As the bundle's own first line has them. */
-const NODE_FLAGS = ['--max-semi-space-size=2']
 const METRICS_PORT = 9464
 
 export class AgentProcess {

@@ -34,18 +34,26 @@ export class Comparison {
     return [...this.#conflicts.values()].flat()
   }
 
-  /** `touched`: where `want` differs from the last time; undefined: anywhere. */
-  async changes(want: Desired, have: KernelState, touched: Touched | undefined): Promise<readonly Change[]> {
+  /**
+   * `touched`: where `want` differs from the last time; undefined: anywhere. `make` is called with the changes in the
+   * order in which they are to be made, in portions.
+   */
+  async find(
+    want: Desired,
+    have: KernelState,
+    touched: Touched | undefined,
+    make: (changes: readonly Change[]) => void,
+  ): Promise<void> {
     const places = touched && this.#places(have, touched)
     // Until it is told what has become of the changes, the next comparison looks everywhere.
     this.#compared = undefined
     const mark = have.log?.mark
     const diff = places
       ? diffTouched(want, have, this.#protocol, places)
-      : await this.#sliced(diffEverything(want, have, this.#protocol))
+      : await this.#sliced(diffEverything(want, have, this.#protocol, make))
     this.#noteConflicts(diff, places)
     this.#next = mark === undefined ? undefined : {kernel: have, mark}
-    return diff.changes
+    make(diff.changes)
   }
 
   /** The changes that were found have been made, but for these: they are looked at again. */

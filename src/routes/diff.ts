@@ -26,6 +26,9 @@ export interface Witness {
   fdb(standing: FdbEntry): void
 }
 
+/** Changes. The kernel takes a few milliseconds for as many. */
+const PORTION = 500
+
 /** What is to be done, as it is found. */
 export class Diff {
   readonly witness: Witness | undefined
@@ -50,6 +53,13 @@ export class Diff {
   do(step: (typeof ORDER)[number], change: Change): void {
     this.#steps[step].push(change)
   }
+
+  /** Takes out what may be done before the rest is known, once there is much of it. Empty: not yet. */
+  takeReady(): readonly Change[] {
+    const {make, replace, add} = this.#steps
+    if (make.length + replace.length + add.length < PORTION) return []
+    return [make, replace, add].flatMap(step => step.splice(0))
+  }
 }
 
 /** Everything. Ours are the routes with the mark, and all that is on the tunnel devices; nothing else is touched. */
@@ -61,8 +71,16 @@ export function diffState(want: Desired, have: KernelState, protocol: number): D
   }
 }
 
-/** Yields now and then, so that thousands need not be looked at at one go. */
-export function* diffEverything(want: Desired, have: KernelState, protocol: number): Generator<void, Diff, undefined> {
+/**
+ * Yields now and then, so that thousands need not be looked at at one go. `make` is called with what may be done already:
+ * all that makes ways is found before the routes, and what ends some is left to the end.
+ */
+export function* diffEverything(
+  want: Desired,
+  have: KernelState,
+  protocol: number,
+  make: (changes: readonly Change[]) => void = () => {},
+): Generator<void, Diff, undefined> {
   const diff = new Diff(want.witness)
   for (const [index, entries] of want.tunnels) {
     const fdb = have.fdb.get(index) ?? new Map<Mac, FdbEntry[]>()
@@ -71,17 +89,25 @@ export function* diffEverything(want: Desired, have: KernelState, protocol: numb
     for (const mac of keys(entries.fdb, fdb)) {
       yield
       diffMac(entries.fdb.get(mac), fdb.get(mac) ?? [], diff)
+      hand(diff, make)
     }
     for (const ip of keys(entries.neighbours, neighbours)) {
       yield
       diffNeighbour(entries.neighbours.get(ip), neighbours.get(ip), diff)
+      hand(diff, make)
     }
   }
   for (const destination of keys(want.routes, have.routes)) {
     yield
     diffRoutes(destination, want.routes.get(destination), have.routes.get(destination) ?? [], protocol, diff)
+    hand(diff, make)
   }
   return diff
+}
+
+function hand(diff: Diff, make: (changes: readonly Change[]) => void): void {
+  const ready = diff.takeReady()
+  if (ready.length > 0) make(ready)
 }
 
 /** Only where something has been touched, on either side, since all was as wanted. */

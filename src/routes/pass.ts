@@ -21,6 +21,7 @@ import {atOnce, Planner, type Sliced} from './planner.ts'
 import {type Before, isRepair} from './repair.ts'
 import {diffTunnels, indexesOf, standingTunnels, type TunnelSpec, vtepOf, wantedTunnels} from './tunnels.ts'
 import {formatUnderlay, readUnderlay, type Underlay} from './underlay.ts'
+import {Writes} from './writes.ts'
 
 /** The cluster's nodes at one moment: another object, as soon as one of them has changed. */
 export interface NodesView {
@@ -119,22 +120,13 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const {nodes, hostPods} = input
     // What may be older than the kernel's state, or lacks something, adds to it and takes nothing away.
     const partial = nodes.stale !== undefined || !hostPods.synced
-    const refused: {change: Change; refusal: Refusal}[] = []
-    const written: Change[] = []
-    const carryOut = async (changes: readonly Change[]): Promise<KernelState | undefined> => {
-      const refusals = await writer.write(changes)
-      for (const [i, change] of changes.entries()) {
-        const refusal = refusals[i]
-        if (refusal) refused.push({change, refusal})
-        else written.push(change)
-      }
-      return changes.length > 0 ? writer.settle() : undefined
-    }
+    const writes = new Writes(writer)
 
     const {own, addresses, underlay} = look(options, input)
     const wanted = wantedTunnels(network, own, addresses, input.kernel, underlay.local)
     const devices = diffTunnels(network, wanted, input.kernel)
-    const kernel = (await carryOut(devices.changes)) ?? input.kernel
+    writes.begin(devices.changes)
+    const kernel = (await writes.end()) ?? input.kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 
     const site: Site = {network, underlay, devices: indexesOf(tunnels)}
@@ -153,9 +145,11 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     place = now
     const {desired, touched} = await planner.update(cluster, site, moved)
 
-    const found = await comparison.changes(desired, kernel, touched)
-    const changes = partial ? additions(found, kernel) : found
-    await carryOut(changes)
+    await comparison.find(desired, kernel, touched, changes =>
+      writes.begin(partial ? additions(changes, kernel) : changes),
+    )
+    await writes.end()
+    const {written, refused} = writes
     if (!partial) comparison.made(refused.map(({change}) => change))
     const {unresolved} = neighbourhood
     if (unresolved.length > 0) await writer.resolve(unresolved)

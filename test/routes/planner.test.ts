@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
 import {parseCidr, parseIp} from '../../src/model/ip.ts'
 import type {IfIndex, Mac} from '../../src/model/net.ts'
+import type {Change} from '../../src/model/plans.ts'
 import {formatRoute} from '../../src/netlink/route.ts'
 import type {Site} from '../../src/routes/backends/backend.ts'
 import {Comparison} from '../../src/routes/comparison.ts'
@@ -170,7 +171,8 @@ test('property: looking where something was touched finds what looking everywher
           const cluster = clusterOf(nodes)
           const {desired, touched} = await planner.update(cluster, site, placeOf(cluster) !== own)
           own = placeOf(cluster)
-          const found = await comparison.changes(desired, state, touched)
+          const found: Change[] = []
+          await comparison.find(desired, state, touched, changes => found.push(...changes))
           const whole = diffState(desired, state, 107)
           t.deepEqual(found.map(plain).sort(), whole.changes.map(plain).sort())
           t.is(comparison.conflicts.length, [...whole.conflicts.values()].flat().length)

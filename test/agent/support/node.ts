@@ -10,6 +10,7 @@ import {promisify} from 'node:util'
 import type {ExecutionContext} from 'ava'
 import type {NewObject} from '../../../src/lab/apiserver/direct.ts'
 import {type ApiServer, type ApiServerOptions, startApiServer} from '../../../src/lab/apiserver/server.ts'
+import {NODE_FLAGS} from '../../../src/lab/node-flags.ts'
 import {type Namespace, namespaces} from '../../netlink/namespace.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -190,7 +191,7 @@ export class TestNode {
         const only = (some: string[], others: string[]) => some.filter(line => !others.includes(line)).join('\n  ')
         return `missing\n  ${only(want, have)}\ntoo much\n  ${only(have, want)}`
       },
-      50,
+      100,
     )
     this.#t.deepEqual(have, want)
   }
@@ -259,11 +260,12 @@ export class TestNode {
   }
 
   /**
-   * What the kernel tells of IPv4 and IPv6 routes (or of other objects, too) from now on, as `ip monitor` writes it,
-   * until the result is called.
+   * What the kernel tells of IPv4 and IPv6 routes (and of these objects, or of "all") from now on, as `ip monitor`
+   * writes it, until the result is called.
    */
   async monitor(...objects: string[]): Promise<() => Promise<string[]>> {
-    const child = spawn('ip', ['-n', this.namespace.name, '-N', 'monitor', 'route', ...objects], {
+    const all = objects.includes('all') ? objects : ['route', ...objects]
+    const child = spawn('ip', ['-n', this.namespace.name, '-N', 'monitor', ...all], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     this.#t.teardown(() => child.kill('SIGKILL'))
@@ -370,7 +372,7 @@ export class Agent {
 
   start(...args: string[]): void {
     const words = args.length > 0 ? args : ['agent', '--config', this.config]
-    const child = spawnInside(this.#namespace, ['--max-semi-space-size=2', BUNDLE, ...words], this.#env)
+    const child = spawnInside(this.#namespace, [...NODE_FLAGS, BUNDLE, ...words], this.#env)
     const logs: LogLine[] = []
     this.logs = logs
     this.stderr = ''

@@ -1,0 +1,42 @@
+/** The changes of one pass, written in portions: while the kernel works on one, the next is being found. */
+import type {KernelState} from '../model/kernel.ts'
+import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
+
+export class Writes {
+  readonly written: Change[] = []
+  readonly refused: {readonly change: Change; readonly refusal: Refusal}[] = []
+  readonly #writer: KernelWriter
+  #pending: Promise<void>[] = []
+
+  constructor(writer: KernelWriter) {
+    this.#writer = writer
+  }
+
+  begin(changes: readonly Change[]): void {
+    if (changes.length === 0) return
+    const portion = this.#write(changes)
+    // Whoever waits hears of it; until then it is nobody's.
+    portion.catch(() => {})
+    this.#pending.push(portion)
+  }
+
+  /**
+   * Resolves once all of it has been written, and the kernel's state holds it: with that state, or undefined if there
+   * was nothing to write. Rejects when an outcome is not known.
+   */
+  async end(): Promise<KernelState | undefined> {
+    const pending = this.#pending
+    this.#pending = []
+    await Promise.all(pending)
+    return pending.length > 0 ? this.#writer.settle() : undefined
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    const refusals = await this.#writer.write(changes)
+    for (const [i, change] of changes.entries()) {
+      const refusal = refusals[i]
+      if (refusal) this.refused.push({change, refusal})
+      else this.written.push(change)
+    }
+  }
+}
