@@ -36,13 +36,13 @@ export class Comparison {
 
   /**
    * `touched`: where `want` differs from the last time; undefined: anywhere. `make` is called with the changes in the
-   * order in which they are to be made, in portions.
+   * order in which they are to be made, in portions; what it returns is waited for before more is found.
    */
   async find(
     want: Desired,
     have: KernelState,
     touched: Touched | undefined,
-    make: (changes: readonly Change[]) => void,
+    make: (changes: readonly Change[]) => Promise<void>,
   ): Promise<void> {
     const places = touched && this.#places(have, touched)
     // Until it is told what has become of the changes, the next comparison looks everywhere.
@@ -53,7 +53,7 @@ export class Comparison {
       : await this.#sliced(diffEverything(want, have, this.#protocol, make))
     this.#noteConflicts(diff, places)
     this.#next = mark === undefined ? undefined : {kernel: have, mark}
-    make(diff.changes)
+    await make(diff.changes)
   }
 
   /** The changes that were found have been made, but for these: they are looked at again. */

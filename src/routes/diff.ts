@@ -79,35 +79,33 @@ export function* diffEverything(
   want: Desired,
   have: KernelState,
   protocol: number,
-  make: (changes: readonly Change[]) => void = () => {},
-): Generator<void, Diff, undefined> {
+  make: (changes: readonly Change[]) => void | Promise<void> = () => {},
+): Generator<void | Promise<void>, Diff, undefined> {
   const diff = new Diff(want.witness)
   for (const [index, entries] of want.tunnels) {
     const fdb = have.fdb.get(index) ?? new Map<Mac, FdbEntry[]>()
     const neighbours = have.neighbours.get(index) ?? new Map<string, Neighbour>()
     diffAddresses(entries, have.addresses.get(index) ?? [], diff)
     for (const mac of keys(entries.fdb, fdb)) {
-      yield
       diffMac(entries.fdb.get(mac), fdb.get(mac) ?? [], diff)
-      hand(diff, make)
+      yield hand(diff, make)
     }
     for (const ip of keys(entries.neighbours, neighbours)) {
-      yield
       diffNeighbour(entries.neighbours.get(ip), neighbours.get(ip), diff)
-      hand(diff, make)
+      yield hand(diff, make)
     }
   }
   for (const destination of keys(want.routes, have.routes)) {
-    yield
     diffRoutes(destination, want.routes.get(destination), have.routes.get(destination) ?? [], protocol, diff)
-    hand(diff, make)
+    yield hand(diff, make)
   }
   return diff
 }
 
-function hand(diff: Diff, make: (changes: readonly Change[]) => void): void {
+/** Undefined: nothing was ready. */
+function hand(diff: Diff, make: (changes: readonly Change[]) => void | Promise<void>): void | Promise<void> {
   const ready = diff.takeReady()
-  if (ready.length > 0) make(ready)
+  return ready.length > 0 ? make(ready) : undefined
 }
 
 /** Only where something has been touched, on either side, since all was as wanted. */

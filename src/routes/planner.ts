@@ -7,13 +7,14 @@ import {type Cluster, type Desired, plan, planNode, reservedAt} from './desired.
 import type {MutableDesired} from './mutable-desired.ts'
 import {Touched} from './touched.ts'
 
-/** Runs a long computation in pieces, so that the process stays responsive. */
-export type Sliced = <R>(work: Generator<void, R, undefined>) => Promise<R>
+/** Runs a long computation in pieces, so that the process stays responsive. A promise that it yields is waited for. */
+export type Sliced = <R>(work: Generator<void | Promise<void>, R, undefined>) => Promise<R>
 
 export const atOnce: Sliced = async work => {
   for (;;) {
     const {done, value} = work.next()
     if (done) return value
+    if (value) await value
   }
 }
 

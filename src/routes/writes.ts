@@ -2,6 +2,9 @@
 import type {KernelState} from '../model/kernel.ts'
 import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
 
+/** Portions that may be on their way. */
+const AHEAD = 3
+
 export class Writes {
   readonly written: Change[] = []
   readonly refused: {readonly change: Change; readonly refusal: Refusal}[] = []
@@ -12,12 +15,14 @@ export class Writes {
     this.#writer = writer
   }
 
-  begin(changes: readonly Change[]): void {
+  /** Resolves when it makes sense to find more: what waits for the kernel only takes memory. Never rejects. */
+  async begin(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return
     const portion = this.#write(changes)
-    // Whoever waits hears of it; until then it is nobody's.
-    portion.catch(() => {})
     this.#pending.push(portion)
+    // Whoever waits for the end hears of a failure.
+    portion.catch(() => {})
+    await this.#pending.at(-AHEAD)?.catch(() => {})
   }
 
   /**

@@ -18,12 +18,16 @@ export class Turns {
   }
 }
 
-/** Runs work that yields between its small steps. Resolves with what it returns; rejects with what it throws. */
-export async function inTurns<R>(work: Generator<void, R, undefined>): Promise<R> {
+/**
+ * Runs work that yields between its small steps, or promises that are to be waited for. Resolves with what it returns;
+ * rejects with what it throws.
+ */
+export async function inTurns<R>(work: Generator<void | Promise<void>, R, undefined>): Promise<R> {
   const turns = new Turns()
   for (;;) {
     const {done, value} = work.next()
     if (done) return value
+    if (value) await value
     if (turns.due) await turns.next()
   }
 }

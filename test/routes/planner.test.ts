@@ -172,7 +172,9 @@ test('property: looking where something was touched finds what looking everywher
           const {desired, touched} = await planner.update(cluster, site, placeOf(cluster) !== own)
           own = placeOf(cluster)
           const found: Change[] = []
-          await comparison.find(desired, state, touched, changes => found.push(...changes))
+          await comparison.find(desired, state, touched, async changes => {
+            found.push(...changes)
+          })
           const whole = diffState(desired, state, 107)
           t.deepEqual(found.map(plain).sort(), whole.changes.map(plain).sort())
           t.is(comparison.conflicts.length, [...whole.conflicts.values()].flat().length)
