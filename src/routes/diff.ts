@@ -129,11 +129,11 @@ function* keys<K>(some: ReadonlyMap<K, unknown>, others: ReadonlyMap<K, unknown>
 
 /** What only adds: for facts that may be older than what the kernel has. */
 export const additions = (changes: readonly Change[], have: KernelState): readonly Change[] =>
-  changes.filter(
-    ({op, object, item}) =>
-      op === 'add' ||
-      (op === 'replace' && object === 'neighbour' && !have.neighbours.get(item.index)?.has(`${item.ip}`)),
-  )
+  changes.filter(({object, op, item}) => {
+    if (object === 'neighbour') return op === 'replace' && !have.neighbours.get(item.index)?.has(`${item.ip}`)
+    if (object === 'link') return op === 'add' && ![...have.links.values()].some(({name}) => name === item.name)
+    return op === 'add'
+  })
 
 /** Of one destination; `standing`: the kernel's, of all makers. */
 export function diffRoutes(

@@ -125,7 +125,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const {own, addresses, underlay} = look(options, input)
     const wanted = wantedTunnels(network, own, addresses, input.kernel, underlay.local)
     const devices = diffTunnels(network, wanted, input.kernel)
-    void writes.begin(devices.changes)
+    void writes.begin(partial ? additions(devices.changes, input.kernel) : devices.changes)
     const kernel = (await writes.end()) ?? input.kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 

@@ -1,8 +1,8 @@
 /** A log of the newest changes. */
 import type {ChangeLog} from '../model/change-log.ts'
 
-/** Of somebody who asks more seldom, everything is to be looked at. */
-const KEPT = 50_000
+/** Keys. Where more has changed, looking everywhere costs no more. */
+const KEPT = 1000
 
 export class KeptChangeLog<Key> implements ChangeLog<Key> {
   #first = 0
