@@ -7,3 +7,10 @@ export abstract class NetgraftError extends Error {
 export class InvalidInput extends NetgraftError {
   readonly code = 'EINVALIDINPUT'
 }
+
+/** Characters of somebody's text that a sentence quotes. */
+const QUOTED = 100
+
+/** In quotes, on one line, and not too long. */
+export const quoted = (text: string): string =>
+  JSON.stringify(text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text)

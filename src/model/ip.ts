@@ -1,7 +1,7 @@
 /** Addresses and prefixes, parsed once at the boundary and carried as bytes with a cached canonical text. */
 import {isIP} from 'node:net'
 import ipaddr from 'ipaddr.js'
-import {InvalidInput} from './errors.ts'
+import {InvalidInput, quoted} from './errors.ts'
 
 export type Family = 4 | 6
 
@@ -86,7 +86,7 @@ export const hostLength = (family: Family): number => WIDTH[family]
 
 /** Throws {@link InvalidInput}. Strict: no leading zeros, no short forms, no zone. */
 export function parseIp(text: string): Ip {
-  if (isIP(text) === 0 || text.includes('%')) throw new InvalidInput(`"${text}" is not an IP address`)
+  if (isIP(text) === 0 || text.includes('%')) throw new InvalidInput(`${quoted(text)} is not an IP address`)
   const parsed = ipaddr.parse(text)
   return new Ip(Uint8Array.from(parsed.toByteArray()))
 }
@@ -100,11 +100,11 @@ export function parseCidr(text: string): Cidr {
 /** Throws {@link InvalidInput}. Like {@link parseCidr}, but keeps the host bits. */
 export function parseIpWithPrefix(text: string): IpWithPrefix {
   const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text)
-  if (!match) throw new InvalidInput(`"${text}" is not an address with a prefix length (as in 10.1.2.0/24)`)
+  if (!match) throw new InvalidInput(`${quoted(text)} is not an address with a prefix length (as in 10.1.2.0/24)`)
   const ip = parseIp(match[1]!)
   const length = Number(match[2])
   if (length > WIDTH[ip.family])
-    throw new InvalidInput(`"${text}": the prefix length of IPv${ip.family} is at most ${WIDTH[ip.family]}`)
+    throw new InvalidInput(`${quoted(text)}: the prefix length of IPv${ip.family} is at most ${WIDTH[ip.family]}`)
   return {ip, length}
 }
 

@@ -42,8 +42,9 @@ export interface KernelSnapshot {
   readonly addresses: readonly Address[]
   /** The main table. */
   readonly routes: readonly Route[]
-  /** Of vxlan devices; none where no tunnel is asked for. */
+  /** IPv4's of all devices, and IPv6's of vxlan devices. */
   readonly neighbours: readonly Neighbour[]
+  /** Of vxlan devices. */
   readonly fdb: readonly FdbEntry[]
 }
 
@@ -59,7 +60,7 @@ export interface KernelState {
   readonly addresses: ReadonlyMap<IfIndex, readonly Address[]>
   /** The main table, by the destination's text. */
   readonly routes: ReadonlyMap<string, readonly Route[]>
-  /** Of each vxlan device, by the address's text. */
+  /** Of each device, by the address's text: of a vxlan device all, of others those of IPv4 whose MAC is known. */
   readonly neighbours: ReadonlyMap<IfIndex, ReadonlyMap<string, Neighbour>>
   /** Of each vxlan device, by MAC: usually one remote each. */
   readonly fdb: ReadonlyMap<IfIndex, ReadonlyMap<Mac, readonly FdbEntry[]>>

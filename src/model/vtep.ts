@@ -1,6 +1,6 @@
 /** What nodes publish of their tunnels: the annotation `netgraft.dev/vtep-<network>` of the Node object. */
-import {InvalidInput} from './errors.ts'
-import {type Ip, parseIp} from './ip.ts'
+import {InvalidInput, quoted} from './errors.ts'
+import {type Ip, parseCidr, parseIp} from './ip.ts'
 import type {Mac} from './net.ts'
 
 /** Begins the annotation's name; the network's name follows. */
@@ -64,9 +64,14 @@ function parseEnd(value: unknown): VtepEnd {
   return {ip: address, mac: parseUnicastMac(mac)}
 }
 
+/** IPv4 by another name. */
+const MAPPED = parseCidr('::ffff:0:0/96')
+
 /** Neither unspecified, loopback, link-local, multicast nor broadcast. */
-function isHost({family, bytes}: Ip): boolean {
+function isHost(ip: Ip): boolean {
+  const {family, bytes} = ip
   const [a = 0, b = 0] = bytes
+  if (MAPPED.contains(ip)) return false
   if (family === 4) return a !== 0 && a !== 127 && a < 224 && !(a === 169 && b === 254)
   return (
     a !== 0xff &&
@@ -79,7 +84,7 @@ function isHost({family, bytes}: Ip): boolean {
 function parseUnicastMac(text: string): Mac {
   const mac = text.toLowerCase()
   if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac) || mac === '00:00:00:00:00:00')
-    throw new InvalidInput(`"${text}" is not the MAC of one device`)
+    throw new InvalidInput(`${quoted(text)} is not the MAC of one device`)
   return mac as Mac
 }
 

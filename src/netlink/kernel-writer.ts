@@ -1,9 +1,17 @@
 /** Changes, carried out by the kernel in one batch. */
-import type {Change, KernelWriter, LinkChange, Refusal} from '../model/plans.ts'
+import type {FdbEntry} from '../model/net.ts'
+import type {Change, KernelWriter, LinkChange, OwnLinkSpec, Refusal} from '../model/plans.ts'
 import {addAddress, deleteAddress} from './address.ts'
 import type {Kernel} from './kernel.ts'
 import {addLink, deleteLink, setLink} from './link.ts'
-import {addFdb, deleteFdb, deleteNeighbour, replaceNeighbour, resolveNeighbour} from './neighbour.ts'
+import {
+  addFdb,
+  deleteFdb,
+  deleteNeighbour,
+  type NeighbourSpec,
+  replaceNeighbour,
+  resolveNeighbour,
+} from './neighbour.ts'
 import type {Request} from './request.ts'
 import {addRoute, deleteRoute, replaceRoute} from './route.ts'
 
@@ -20,48 +28,66 @@ export function kernelWriter(kernel: Kernel, settle: KernelWriter['settle']): Ke
       await kernel.batch(neighbours.map(resolveNeighbour))
     },
     write: async changes => {
-      const requests: Request[] = []
-      const ends: number[] = []
-      for (const change of changes) {
-        requests.push(...requestsOf(change))
-        ends.push(requests.length)
-      }
-      const errors = await kernel.batch(requests)
-      return changes.map(({op, object}, i): Refusal | undefined => {
-        const error = errors.slice(ends[i - 1] ?? 0, ends[i]).find(each => each !== undefined)
+      const errors = await kernel.batch(changes.map(requestOf))
+      const refusals = changes.map(({op, object}, i): Refusal | undefined => {
+        const error = errors[i]
         const done = op === 'delete' ? GONE.has(`${error?.code}`) : object === 'address' && error?.code === STANDS
         return done ? undefined : error
       })
+      return nameLinks(kernel, changes, refusals)
     },
   }
 }
 
-/** In the words of `ip` and `bridge`. */
-export const describeChange = (change: Change): string => requestsOf(change)[0]!.describe()
+/** An alias in the creating message is silently ignored. By name, so not where somebody else's link has that name. */
+async function nameLinks(
+  kernel: Kernel,
+  changes: readonly Change[],
+  refusals: readonly (Refusal | undefined)[],
+): Promise<readonly (Refusal | undefined)[]> {
+  const made = [...changes.entries()].filter(([i, {object, op}]) => object === 'link' && op === 'add' && !refusals[i])
+  if (made.length === 0) return refusals
+  const errors = await kernel.batch(
+    made.map(([, {item}]) => setLink((item as OwnLinkSpec).name, {alias: (item as OwnLinkSpec).alias})),
+  )
+  const result = [...refusals]
+  for (const [n, [i]] of made.entries()) result[i] = errors[n]
+  return result
+}
 
-function requestsOf(change: Change): readonly Request[] {
+/** In the words of `ip` and `bridge`. */
+export const describeChange = (change: Change): string => requestOf(change).describe()
+
+function requestOf(change: Change): Request {
   switch (change.object) {
     case 'route':
-      return [{add: addRoute, replace: replaceRoute, delete: deleteRoute}[change.op](change.item)]
+      return {add: addRoute, replace: replaceRoute, delete: deleteRoute}[change.op](change.item)
     case 'neighbour':
-      return [{replace: replaceNeighbour, delete: deleteNeighbour}[change.op](change.item as never)]
+      return change.op === 'delete' ? deleteNeighbour(change.item) : replaceNeighbour(change.item as NeighbourSpec)
     case 'fdb':
-      return [{add: addFdb, delete: deleteFdb}[change.op](change.item)]
+      return change.op === 'delete' ? deleteFdb(doomed(change.item)) : addFdb(change.item)
     case 'address':
-      return [{add: addAddress, delete: deleteAddress}[change.op](change.item)]
+      return {add: addAddress, delete: deleteAddress}[change.op](change.item)
     case 'link':
-      return linkRequests(change)
+      return linkRequest(change)
   }
 }
 
-function linkRequests(change: LinkChange): readonly Request[] {
+/** A unicast MAC leads to one remote, and goes whole, however it is bound; a group's or the zero MAC may have several. */
+function doomed(entry: FdbEntry): FdbEntry {
+  const isGroup = (Number.parseInt(entry.mac.slice(0, 2), 16) & 1) === 1 || entry.mac === '00:00:00:00:00:00'
+  if (isGroup) return entry
+  const {index, mac, state, flags} = entry
+  return {index, mac, state, flags}
+}
+
+function linkRequest(change: LinkChange): Request {
   switch (change.op) {
-    // An alias in the creating message is silently ignored.
     case 'add':
-      return [addLink(change.item), setLink(change.item.name, {alias: change.item.alias})]
+      return addLink(change.item)
     case 'set':
-      return [setLink(change.item.index, change.to)]
+      return setLink(change.item.index, change.to)
     case 'delete':
-      return [deleteLink(change.item.index)]
+      return deleteLink(change.item.index)
   }
 }

@@ -1,6 +1,6 @@
 /** Who has which pod range: one node per prefix, decided the same way on every node. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import {Cidr, type Family, parseCidr} from '../model/ip.ts'
+import {Cidr, type Family, type Ip, parseCidr} from '../model/ip.ts'
 
 /** A range, and the node whose pods are in it. */
 export interface Claim {
@@ -56,6 +56,10 @@ export function shareOf(node: NodeFacts, reserved: readonly Cidr[]): Share {
   })
   return {node, cidrs, problems}
 }
+
+/** Of this node's ranges those that can be its own: none around its addresses, or it would be cut off. */
+export const ownRanges = ({podCIDRs}: NodeFacts, addresses: readonly Ip[]): readonly Cidr[] =>
+  podCIDRs.filter(cidr => !refuse(cidr, RESERVED) && !addresses.some(address => cidr.contains(address)))
 
 /** `subnets`: what the node itself is connected to. */
 export const reservedRanges = (subnets: readonly Cidr[]): readonly Cidr[] => [...RESERVED, ...subnets]
@@ -113,7 +117,8 @@ function contest(cidr: Cidr, winner: NodeFacts, a: NodeFacts, b: NodeFacts): Pro
   return {kind: 'overlap', message: `nodes ${names} both claim pod range ${cidr}; ${winner.name} has it, ${why}`}
 }
 
-const outranks = (a: NodeFacts, b: NodeFacts): boolean =>
+/** Whether the first has what both want. */
+export const outranks = (a: NodeFacts, b: NodeFacts): boolean =>
   a.createdAt !== b.createdAt ? a.createdAt > b.createdAt : a.name < b.name
 
 function refuse(cidr: Cidr, reserved: readonly Cidr[]): string | undefined {

@@ -16,7 +16,15 @@ import {auto} from './backends/auto.ts'
 import {type Backend, METRIC, type Peer, type Reach, type Site} from './backends/backend.ts'
 import {direct} from './backends/direct.ts'
 import {vxlan} from './backends/vxlan.ts'
-import {type Claim, type Problem, reservedRanges, type Settlement, type Share, settleClaims} from './claims.ts'
+import {
+  type Claim,
+  outranks,
+  type Problem,
+  reservedRanges,
+  type Settlement,
+  type Share,
+  settleClaims,
+} from './claims.ts'
 import type {Witness} from './diff.ts'
 import {MutableDesired} from './mutable-desired.ts'
 import type {RouteNetwork} from './network.ts'
@@ -81,14 +89,28 @@ export function* plan(
   planned: (node: NodeFacts) => void = () => {},
 ): Generator<void, {desired: MutableDesired; settlement: Settlement}, undefined> {
   const settlement = yield* settleClaims(cluster.nodes.values(), reservedAt(site))
+  const shares = [...settlement.shares.values()]
+  const desired = yield* planShares(shares, settlement, cluster, site, planned)
+  // Who has what two want must not depend on who was asked first.
+  if (desired.clashes) shares.sort((a, b) => (outranks(a.node, b.node) ? -1 : 1))
+  return {desired: desired.clashes ? yield* planShares(shares, settlement, cluster, site) : desired, settlement}
+}
+
+function* planShares(
+  shares: readonly Share[],
+  settlement: Settlement,
+  cluster: Cluster,
+  site: Site,
+  planned: (node: NodeFacts) => void = () => {},
+): Generator<void, MutableDesired, undefined> {
   const desired = new MutableDesired(site, settlement.problems)
-  for (const share of settlement.shares.values()) {
+  for (const share of shares) {
     yield
     desired.add(share.node.name, planNode(share, cluster, site))
     planned(share.node)
-    if (share.node === cluster.own) desired.addOwn(share.cidrs, cluster.addressesOf(share.node))
+    if (share.node === cluster.own) desired.addOwn(share.cidrs.filter(cidr => !isAround(cidr, cluster)))
   }
-  return {desired, settlement}
+  return desired
 }
 
 export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
@@ -96,7 +118,7 @@ export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
 
 export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
   const {node, cidrs, problems} = share
-  if (node.name === cluster.own?.name) return planOwn(share, cluster.addressesOf(node), site)
+  if (node.name === cluster.own?.name) return planOwn(share, cluster, site)
   const result = {routes: [] as Route[], neighbours: [] as Neighbour[], fdb: [] as FdbEntry[], problems: [...problems]}
   const addresses = cidrs.length > 0 ? cluster.addressesOf(node) : []
   const overLinkLocal = () => cluster.overLinkLocal?.(addresses)
@@ -116,8 +138,8 @@ export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
  * In routed mode, an unreachable route for where no pod's own route is: else such packets would take the default route,
  * and whoever routes the range to this node would send them back. Around the node's own address it would cut it off.
  */
-function planOwn({node, cidrs, problems}: Share, addresses: readonly Ip[], {network}: Site): NodePlan {
-  const around = cidrs.filter(cidr => addresses.some(address => cidr.contains(address)))
+function planOwn({node, cidrs, problems}: Share, cluster: Cluster, {network}: Site): NodePlan {
+  const around = cidrs.filter(cidr => isAround(cidr, cluster))
   const refused = around.map(
     (cidr): Problem => ({
       kind: 'refused',
@@ -134,9 +156,13 @@ function planOwn({node, cidrs, problems}: Share, addresses: readonly Ip[], {netw
   }
 }
 
+/** Whether a range of this node contains one of its addresses. */
+const isAround = (cidr: Cidr, {own, addressesOf}: Cluster): boolean =>
+  own !== undefined && addressesOf(own).some(address => cidr.contains(address))
+
 function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Problem {
   const {cidr, node, addresses} = peer
-  const inside = own?.podCIDRs.find(each => each.contains(cidr))
+  const inside = (site.ownRanges ?? own?.podCIDRs ?? []).find(each => each.contains(cidr))
   if (inside)
     return {
       kind: 'overlap',

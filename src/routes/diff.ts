@@ -131,6 +131,7 @@ function* keys<K>(some: ReadonlyMap<K, unknown>, others: ReadonlyMap<K, unknown>
 export const additions = (changes: readonly Change[], have: KernelState): readonly Change[] =>
   changes.filter(({object, op, item}) => {
     if (object === 'neighbour') return op === 'replace' && !have.neighbours.get(item.index)?.has(`${item.ip}`)
+    if (object === 'fdb') return op === 'add' && !have.fdb.get(item.index)?.has(item.mac)
     if (object === 'link') return op === 'add' && ![...have.links.values()].some(({name}) => name === item.name)
     return op === 'add'
   })
@@ -206,10 +207,16 @@ function diffNeighbour(wanted: Neighbour | undefined, standing: Neighbour | unde
  */
 function diffAddresses({addresses}: TunnelEntries, have: readonly Address[], diff: Diff): void {
   const same = (a: Address, b: Address) => `${a.ip}` === `${b.ip}` && a.length === b.length
-  for (const item of addresses)
-    if (!have.some(other => same(item, other))) diff.do('make', {object: 'address', op: 'add', item})
+  for (const item of addresses) {
+    if (have.some(other => same(item, other))) continue
+    // IPv6 has an address once, whatever its length.
+    const inTheWay = have.find(({ip}) => ip.family === 6 && `${ip}` === `${item.ip}`)
+    if (inTheWay) diff.do('make', {object: 'address', op: 'delete', item: inTheWay})
+    diff.do('make', {object: 'address', op: 'add', item})
+  }
   for (const item of have)
     if (
+      !addresses.some(({ip}) => ip.family === 6 && `${ip}` === `${item.ip}`) &&
       item.scope === 'global' &&
       !addresses.some(other => same(item, other)) &&
       addresses.some(({ip}) => ip.family === item.ip.family)

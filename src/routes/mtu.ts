@@ -22,13 +22,14 @@ export interface EffectiveMtu {
 export function effectiveMtu(
   network: RouteNetwork,
   own: readonly Ip[],
+  local: ReadonlySet<string>,
   tunnels: Readonly<Partial<Record<Family, Link>>>,
   kernel: KernelState,
 ): EffectiveMtu {
   const bytes: Partial<Record<Family, number>> = {}
   const problems: Problem[] = []
   const room = (family: Family): number | undefined => {
-    const ip = own.find(address => address.family === family)
+    const ip = own.find(address => address.family === family && local.has(`${address}`))
     const mtu = ip && underlayMtu(kernel, ip)
     return mtu === undefined ? undefined : mtu - (network.backend === 'direct' ? 0 : VXLAN_OVERHEAD[family])
   }
@@ -47,7 +48,7 @@ export function effectiveMtu(
     if (mtu < IPV6_LEAST)
       problems.push({
         kind: 'device',
-        message: `the MTU of ${name} is ${mtu}, and IPv6 needs ${IPV6_LEAST}: no IPv6 of pods goes through it; raise that of the node's interface`,
+        message: `the MTU of ${name} is ${mtu}, and IPv6 needs ${IPV6_LEAST}: no IPv6 of pods goes through it; ${network.mtu > 0 ? 'set the mtu of the network to that or more' : "raise that of the node's interface"}`,
       })
   return {bytes, problems}
 }

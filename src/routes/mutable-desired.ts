@@ -1,6 +1,6 @@
 /** What is wanted, node by node: plans are put in and taken out again. */
 import type {NodeName} from '../model/facts.ts'
-import {type Cidr, hostLength, type Ip} from '../model/ip.ts'
+import {type Cidr, hostLength} from '../model/ip.ts'
 import type {Address, FdbEntry, IfIndex, Mac, Neighbour, Route} from '../model/net.ts'
 import type {Site} from './backends/backend.ts'
 import type {Problem} from './claims.ts'
@@ -18,7 +18,7 @@ export class MutableDesired implements Desired {
   readonly tunnels = new Map<IfIndex, Entries>()
   readonly ways = {4: 0, 6: 0}
   peers = 0
-  /** Two nodes publish one MAC: the second one has no way. */
+  /** Two nodes are in each other's way: the second one has none. */
   clashes = false
   /** What stands as wanted takes the place of the equal object that was made for it: they would be there twice. */
   readonly witness: Witness = {
@@ -43,7 +43,7 @@ export class MutableDesired implements Desired {
   }
 
   add(name: NodeName, plan: NodePlan): void {
-    const clash = plan.fdb.find(entry => this.tunnels.get(entry.index)!.fdb.has(entry.mac))
+    const clash = this.#clash(plan)
     if (clash) this.#refuse(name, plan, clash)
     else this.#put(name, plan)
   }
@@ -59,10 +59,10 @@ export class MutableDesired implements Desired {
   /**
    * The addresses from which this node itself speaks through its tunnels: the first of its ranges, which no pod has.
    */
-  addOwn(cidrs: readonly Cidr[], own: readonly Ip[]): void {
+  addOwn(cidrs: readonly Cidr[]): void {
     for (const family of [4, 6] as const) {
       const ip = cidrs.find(cidr => cidr.family === family)?.address
-      if (!ip || own.some(address => `${address}` === `${ip}`)) continue
+      if (!ip) continue
       const flags = family === 6 ? NODAD | NOPREFIXROUTE : 0
       for (const [index, {addresses}] of this.tunnels)
         addresses.push({index, ip, length: hostLength(family), scope: 'global', flags})
@@ -77,12 +77,19 @@ export class MutableDesired implements Desired {
     for (const entry of plan.fdb) this.tunnels.get(entry.index)!.fdb.set(entry.mac, entry)
   }
 
-  #refuse(name: NodeName, plan: NodePlan, {index, mac}: FdbEntry): void {
+  /** What another node's plan has already. */
+  #clash({neighbours, fdb}: NodePlan): string | undefined {
+    const entry = fdb.find(({index, mac}) => this.tunnels.get(index)!.fdb.has(mac))
+    if (entry) return `the MAC of its tunnel, ${entry.mac}`
+    const neighbour = neighbours.find(({index, ip}) => this.tunnels.get(index)!.neighbours.has(`${ip}`))
+    return neighbour && `the gateway to its range, ${neighbour.ip}`
+  }
+
+  #refuse(name: NodeName, plan: NodePlan, clash: string): void {
     this.clashes = true
-    const other = this.tunnels.get(index)!.fdb.get(mac)!
     const problem: Problem = {
       kind: 'unreachable',
-      message: `node ${name} has no route, since the MAC of its tunnel, ${mac}, is also that of the node at ${other.remote}`,
+      message: `node ${name} has no route, since ${clash}, is also another node's`,
     }
     this.#put(name, {...plan, routes: [], neighbours: [], fdb: [], problems: [...plan.problems, problem]})
   }

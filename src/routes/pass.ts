@@ -8,7 +8,7 @@ import type {Route} from '../model/net.ts'
 import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
 import {formatVtep, type Vtep} from '../model/vtep.ts'
 import type {Site} from './backends/backend.ts'
-import type {Problem} from './claims.ts'
+import {ownRanges, type Problem} from './claims.ts'
 import {Comparison} from './comparison.ts'
 import {type Cluster, type Desired, findSelf} from './desired.ts'
 import {additions, type RouteConflict} from './diff.ts'
@@ -129,7 +129,13 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const kernel = (await writes.end()) ?? input.kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 
-    const site: Site = {network, underlay, devices: indexesOf(tunnels)}
+    const site: Site = {
+      network,
+      underlay,
+      devices: indexesOf(tunnels),
+      macs: new Set(Object.values(tunnels).map(({mac}) => `${mac}`)),
+      ownRanges: own ? ownRanges(own, addresses) : [],
+    }
     const neighbourhood = neighbours.look(kernel, underlay)
     const sources = {...network.nodeAddresses, hostPods: hostPods.items}
     const cluster: Cluster = {
@@ -154,7 +160,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const {unresolved} = neighbourhood
     if (unresolved.length > 0) await writer.resolve(unresolved)
 
-    const mtu = effectiveMtu(network, addresses, tunnels, kernel)
+    const mtu = effectiveMtu(network, addresses, underlay.local, tunnels, kernel)
     const repaired = before ? written.filter(change => isRepair(change, before!, touched)).length : 0
     before = {desired, tunnels: wanted}
     fight.note(repaired)
@@ -191,7 +197,7 @@ function look({self, machineId, network}: PassOptions, {nodes, kernel, hostPods}
   const name = findSelf(nodes.items, self, machineId)
   const own = name && nodes.items.get(name)
   const addresses = own ? nodeAddresses(own, {...network.nodeAddresses, hostPods: hostPods.items}) : []
-  return {own, addresses, underlay: readUnderlay(kernel, addresses, own?.podCIDRs ?? [])}
+  return {own, addresses, underlay: readUnderlay(kernel, addresses, own ? ownRanges(own, addresses) : [])}
 }
 
 /** Undefined: the node's object says what it should, or nothing is known of this node. */

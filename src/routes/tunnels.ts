@@ -20,7 +20,7 @@ const LEAST_MTU = 68
 export type TunnelSpec = OwnLinkSpec & {readonly kind: {readonly type: 'vxlan'; readonly local: Ip}}
 
 /**
- * One device per family of the node's addresses. `undefined`: nothing is known of this node (yet); all stays as it is.
+ * One device per family of the node's addresses. `undefined`: nothing is known of them (yet); all stays as it is.
  *
  * An address that is gone for a moment, as when an interface flaps, leaves the device alone: it works again when the
  * address is back.
@@ -33,13 +33,12 @@ export function wantedTunnels(
   local: ReadonlySet<string>,
 ): readonly TunnelSpec[] | undefined {
   if (network.backend === 'direct') return []
-  if (!own) return undefined
+  if (!own || addresses.length === 0) return undefined
   return ([4, 6] as const).flatMap(family => {
     const candidates = addresses.filter(address => address.family === family && !isLinkLocal(address))
     const standing = linkNamed(state, deviceName(network, family))
-    const ip =
-      candidates.find(address => local.has(`${address}`)) ??
-      candidates.find(address => `${address}` === `${standing?.vxlan?.local}`)
+    const kept = candidates.find(address => `${address}` === `${standing?.vxlan?.local}`)
+    const ip = kept && local.has(`${kept}`) ? kept : (candidates.find(address => local.has(`${address}`)) ?? kept)
     return ip ? [specOf(network, own, ip, mtuOver(network, state, ip) ?? standing?.mtu)] : []
   })
 }
@@ -89,6 +88,10 @@ export function diffTunnels(
   const changes: LinkChange[] = []
   const problems: Problem[] = []
   if (!wanted) return {changes, problems}
+  // First what goes: it may hold the identifier and port of what comes.
+  for (const link of state.links.values())
+    if (link.alias === aliasOf(network) && link.kind === 'vxlan' && !wanted.some(({name}) => name === link.name))
+      changes.push({object: 'link', op: 'delete', item: link})
   for (const spec of wanted) {
     const link = linkNamed(state, spec.name)
     if (!link) changes.push({object: 'link', op: 'add', item: spec})
@@ -104,9 +107,6 @@ export function diffTunnels(
       if (Object.keys(to).length > 0) changes.push({object: 'link', op: 'set', item: link, to})
     }
   }
-  for (const link of state.links.values())
-    if (link.alias === aliasOf(network) && link.kind === 'vxlan' && !wanted.some(({name}) => name === link.name))
-      changes.push({object: 'link', op: 'delete', item: link})
   return {changes, problems}
 }
 

@@ -33,7 +33,7 @@ export class MutableKernelState implements KernelState {
     for (const route of snapshot.routes)
       if (route.table === TABLE_MAIN) append(this.routes, `${route.destination}`, route)
     for (const neighbour of snapshot.neighbours) this.#neighbour(neighbour, false)
-    for (const entry of snapshot.fdb) this.#fdbEntry(entry, false)
+    for (const entry of snapshot.fdb) this.#fdbEntry(entry, false, true)
   }
 
   /**
@@ -140,11 +140,11 @@ export class MutableKernelState implements KernelState {
   }
 
   /** The kernel does not say whether an entry joins the others of its MAC or takes their place. We only ever do neither. */
-  #fdbEntry(entry: FdbEntry, gone: boolean, own = true): boolean {
+  #fdbEntry(entry: FdbEntry, gone: boolean, own = false): boolean {
     if (!this.#isTunnel(entry.index)) return true
     this.log.add({object: 'fdb', index: entry.index, mac: entry.mac})
     const entries = entryOf(this.fdb, entry.index)
-    const others = (entries.get(entry.mac) ?? []).filter(other => `${other.remote}` !== `${entry.remote}`)
+    const others = (entries.get(entry.mac) ?? []).filter(other => !sameRemote(other, entry))
     const left = gone ? others : [...others, entry]
     if (left.length > 0) entries.set(entry.mac, left)
     else entries.delete(entry.mac)
@@ -254,6 +254,9 @@ const sameRoute = (a: Route, b: Route): boolean =>
 
 const sameHop = (a: NextHop, b: NextHop): boolean =>
   a.dev === b.dev && a.onlink === b.onlink && a.weight === b.weight && `${a.gateway}` === `${b.gateway}`
+
+const sameRemote = (a: FdbEntry, b: FdbEntry): boolean =>
+  `${a.remote}` === `${b.remote}` && a.port === b.port && a.vni === b.vni
 
 function entryOf<K, L, V>(map: Map<K, Map<L, V>>, key: K): Map<L, V> {
   let inner = map.get(key)

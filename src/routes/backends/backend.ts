@@ -25,6 +25,10 @@ export interface Site {
   readonly underlay: Underlay
   /** The network's tunnel devices that stand. */
   readonly devices: Devices
+  /** The MACs of these. */
+  readonly macs?: ReadonlySet<string>
+  /** This node's pod ranges that are served. @default all that its object names */
+  readonly ownRanges?: readonly Cidr[]
 }
 
 /** What leads to a range. The entries are of a tunnel device. */

@@ -1,5 +1,5 @@
 /** Backend `vxlan`: through a tunnel to the end that the node publishes. */
-import type {Family, Ip} from '../../model/ip.ts'
+import type {Cidr, Family, Ip} from '../../model/ip.ts'
 import type {FdbEntry, Neighbour} from '../../model/net.ts'
 import {VTEP_ANNOTATION, type Vtep, type VtepEnd} from '../../model/vtep.ts'
 import {eui64} from '../node-addresses.ts'
@@ -22,6 +22,7 @@ export const vxlan: Backend = (peer, site) => {
   const end = commonEnd(peer.cidr.family, vtep, site)
   if (!end) return `no tunnel of this node has the family of ${ends(vtep)}`
   if (underlay.local.has(`${end.ip}`)) return `the end of its tunnel, ${end.ip}, is an address of this machine`
+  if (site.macs?.has(end.mac)) return `the MAC of its tunnel, ${end.mac}, is also that of this node's`
   if (peer.cidr.contains(end.ip)) return `it contains the end of its own tunnel, ${end.ip}`
   return reach(peer, site, end)
 }
@@ -31,11 +32,19 @@ function commonEnd(family: Family, {ends}: Vtep, {devices}: Site): VtepEnd | und
   return usable.find(end => end.ip.family === family) ?? usable[0]
 }
 
+/**
+ * One that no other peer has. IPv6 refuses an onlink gateway that a route of another device leads to, as is the case for
+ * the end's own address: none leads to a link-local one.
+ */
+function gatewayTo(cidr: Cidr, {ip, mac}: VtepEnd): Ip {
+  if (cidr.family === 6) return eui64(mac)
+  return ip.family === 4 ? ip : cidr.address
+}
+
 function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd) {
   const {cidr} = peer
   const dev = site.devices[ip.family]!
-  // IPv6 refuses an onlink gateway that a route of another device leads to, as a wider one may; none leads to this one.
-  const gateway: Ip = cidr.family === 4 ? cidr.address : eui64(mac)
+  const gateway = gatewayTo(cidr, {ip, mac})
   const hop = cidr.family === 4 ? {gateway, dev, onlink: true} : {gateway, dev}
   const neighbour: Neighbour = {index: dev, ip: gateway, mac, state: PERMANENT}
   const fdb: FdbEntry = {index: dev, mac, remote: ip, state: PERMANENT, flags: SELF}
