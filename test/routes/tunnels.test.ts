@@ -305,7 +305,7 @@ for (const each of DIFFED)
     t.is(problems.map(({kind, message}) => `${kind}: ${message}`).join('\n'), each.problems ?? '')
   })
 
-test.failing('a device that was renamed in the configuration makes room before the new one comes', t => {
+test('a device that was renamed in the configuration makes room before the new one comes', t => {
   // The kernel has room for one device of an identifier and port: a second one is refused (EEXIST).
   const of = network({backend: 'vxlan', vxlan: {vni: 1, port: 8472, device: 'blue'}})
   const state = kernel([ETH0, VX0])
