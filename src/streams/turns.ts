@@ -1,15 +1,20 @@
 /** Long work in short pieces: the event loop has its turn between them. */
 import {setImmediate as nextTurn} from 'node:timers/promises'
 
-/** Milliseconds that a piece takes. */
-const PIECE_MS = 0.5
+/** Milliseconds that a piece takes: of what nobody waits for, and of what is to be done soon. */
+const PIECE_MS = {background: 0.5, urgent: 3} as const
 
 /** Call it between small steps: true when the event loop is due; then await {@link Turns.next}. */
 export class Turns {
+  readonly #pieceMs: number
   #since = performance.now()
 
+  constructor(kind: keyof typeof PIECE_MS = 'background') {
+    this.#pieceMs = PIECE_MS[kind]
+  }
+
   get due(): boolean {
-    return performance.now() - this.#since >= PIECE_MS
+    return performance.now() - this.#since >= this.#pieceMs
   }
 
   async next(): Promise<void> {
@@ -23,7 +28,7 @@ export class Turns {
  * rejects with what it throws.
  */
 export async function inTurns<R>(work: Generator<void | Promise<void>, R, undefined>): Promise<R> {
-  const turns = new Turns()
+  const turns = new Turns('urgent')
   for (;;) {
     const {done, value} = work.next()
     if (done) return value

@@ -43,14 +43,14 @@ test('mixed: direct on the subnet, through the tunnel beyond, and the router kno
   t.deepEqual(ways(lab), {
     n1: `direct: 10.244.2.0/24 via 192.168.101.2
 direct: fd00:244:2::/64 via fd00:101::2
-vxlan: 10.244.3.0/24 via 10.244.3.0 dev ng-vx0
+vxlan: 10.244.3.0/24 via 192.168.102.3 dev ng-vx0
 vxlan: fd00:244:3::/64 via its own dev ng-vx0-6`,
     n2: `direct: 10.244.1.0/24 via 192.168.101.1
 direct: fd00:244:1::/64 via fd00:101::1
-vxlan: 10.244.3.0/24 via 10.244.3.0 dev ng-vx0
+vxlan: 10.244.3.0/24 via 192.168.102.3 dev ng-vx0
 vxlan: fd00:244:3::/64 via its own dev ng-vx0-6`,
-    n3: `vxlan: 10.244.1.0/24 via 10.244.1.0 dev ng-vx0
-vxlan: 10.244.2.0/24 via 10.244.2.0 dev ng-vx0
+    n3: `vxlan: 10.244.1.0/24 via 192.168.101.1 dev ng-vx0
+vxlan: 10.244.2.0/24 via 192.168.101.2 dev ng-vx0
 vxlan: fd00:244:1::/64 via its own dev ng-vx0-6
 vxlan: fd00:244:2::/64 via its own dev ng-vx0-6`,
   })
@@ -60,7 +60,7 @@ vxlan: fd00:244:2::/64 via its own dev ng-vx0-6`,
 })
 
 for (const [family, want] of [
-  ['4', 'vxlan: 10.244.2.0/24 via 10.244.2.0 dev ng-vx0'],
+  ['4', 'vxlan: 10.244.2.0/24 via 192.168.102.2 dev ng-vx0'],
   ['6', 'vxlan: fd00:244:2::/64 via its own dev ng-vx0-6'],
 ] as const)
   test(`l3, IPv${family} alone: everything goes through the tunnel`, async t => {
@@ -81,7 +81,7 @@ test('--l3 --once says so in a line', async t => {
 test('l2, told to tunnel: no route is direct', async t => {
   const lab = await labOf(t, {nodes: 2, family: '4', backend: 'vxlan'})
   await allIsWell(t, lab)
-  t.is(ways(lab).n1, 'vxlan: 10.244.2.0/24 via 10.244.2.0 dev ng-vx0')
+  t.is(ways(lab).n1, 'vxlan: 10.244.2.0/24 via 192.168.100.2 dev ng-vx0')
 })
 
 test('mixed, told not to tunnel: no route is missed that cannot be', async t => {

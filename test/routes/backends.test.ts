@@ -5,6 +5,7 @@ import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
 import {parseIp} from '../../src/model/ip.ts'
 import type {IfIndex} from '../../src/model/net.ts'
 import type {Devices} from '../../src/model/plans.ts'
+import {ownRanges} from '../../src/routes/claims.ts'
 import {type Desired, desiredState} from '../../src/routes/desired.ts'
 import type {RouteNetwork} from '../../src/routes/network.ts'
 import {readUnderlay} from '../../src/routes/underlay.ts'
@@ -18,14 +19,17 @@ interface Setting {
   readonly tunnels?: '' | '4' | '6' | '46'
   /** What the MAC of any node makes, on device 2. @default not known */
   readonly linkLocal?: string
+  /** Of this node's own tunnels. @default not known */
+  readonly macs?: readonly string[]
 }
 
 const ETH0 = ['2 eth0 192.168.0.11/24 fd00::11/64']
 
 /** Node a is this one. */
 function desired(facts: ReadonlyMap<NodeName, NodeFacts>, setting: Setting): Desired {
-  const {backend, mode = 'bridge', links = ETH0, tunnels = '46', linkLocal} = setting
+  const {backend, mode = 'bridge', links = ETH0, tunnels = '46', linkLocal, macs} = setting
   const own = facts.get('a' as NodeName)
+  const served = own ? ownRanges(own, own.addresses) : []
   const devices = Object.fromEntries([...tunnels].map(family => [family, Number(family) as IfIndex])) as Devices
   return desiredState(
     {
@@ -36,8 +40,10 @@ function desired(facts: ReadonlyMap<NodeName, NodeFacts>, setting: Setting): Des
     },
     {
       network: network({backend, pods: {mode}}),
-      underlay: readUnderlay(kernel(links), own?.addresses ?? [], own?.podCIDRs ?? []),
+      underlay: readUnderlay(kernel(links), own?.addresses ?? [], served),
       devices,
+      ...(macs && {macs: new Set(macs)}),
+      ownRanges: served,
     },
   )
 }
@@ -80,9 +86,9 @@ check([
     backend: 'vxlan',
     nodes: ['b 10.1.2.0/24 fd00:2::/64 via 10.9.9.12 ends 10.9.9.12'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
+      '10.1.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
       'fd00:2::/64 via fe80::ff:fe00:412 dev 4 proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:12\n' +
+      'neigh 4 10.9.9.12 02:00:00:00:04:12\n' +
       'neigh 4 fe80::ff:fe00:412 02:00:00:00:04:12\n' +
       'fdb 4 02:00:00:00:04:12 10.9.9.12',
   },
@@ -91,9 +97,9 @@ check([
     backend: 'vxlan',
     nodes: ['b 10.1.2.0/24 fd00:2::/64 via 192.168.0.12 ends 192.168.0.12 fd00::12'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
+      '10.1.2.0/24 via 192.168.0.12 dev 4 onlink proto 107 metric 2048\n' +
       'fd00:2::/64 via fe80::ff:fe00:612 dev 6 proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:12\n' +
+      'neigh 4 192.168.0.12 02:00:00:00:04:12\n' +
       'fdb 4 02:00:00:00:04:12 192.168.0.12\n' +
       'neigh 6 fe80::ff:fe00:612 02:00:00:00:06:12\n' +
       'fdb 6 02:00:00:00:06:12 fd00::12',
@@ -104,10 +110,10 @@ check([
     tunnels: '4',
     nodes: ['b 10.1.2.0/24 via 192.168.0.12 ends 192.168.0.12', 'c 10.1.3.0/24 ends 10.9.9.13'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
-      '10.1.3.0/24 via 10.1.3.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:12\n' +
-      'neigh 4 10.1.3.0 02:00:00:00:04:13\n' +
+      '10.1.2.0/24 via 192.168.0.12 dev 4 onlink proto 107 metric 2048\n' +
+      '10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 192.168.0.12 02:00:00:00:04:12\n' +
+      'neigh 4 10.9.9.13 02:00:00:00:04:13\n' +
       'fdb 4 02:00:00:00:04:12 192.168.0.12\n' +
       'fdb 4 02:00:00:00:04:13 10.9.9.13',
   },
@@ -190,11 +196,71 @@ check([
       'c 10.1.3.0/24 fd00:3::/64 ends 10.9.9.13@02:00:00:00:00:01',
     ],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:00:01\n' +
-      'fdb 4 02:00:00:00:00:01 10.9.9.12',
+      '10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048\n' +
+      'fd00:3::/64 via fe80::ff:fe00:1 dev 4 proto 107 metric 2048\n' +
+      'neigh 4 10.9.9.13 02:00:00:00:00:01\n' +
+      'neigh 4 fe80::ff:fe00:1 02:00:00:00:00:01\n' +
+      'fdb 4 02:00:00:00:00:01 10.9.9.13',
     problems:
-      'unreachable: node c has no route, since the MAC of its tunnel, 02:00:00:00:00:01, is also that of the node at 10.9.9.12',
+      "unreachable: node b has no route, since the MAC of its tunnel, 02:00:00:00:00:01, is also another node's",
+  },
+  {
+    name: 'an end that its tunnel shares with another node’s: the newer object has it',
+    backend: 'vxlan',
+    tunnels: '4',
+    nodes: [
+      'b 10.1.2.0/24 ends 10.9.9.12@02:00:00:00:00:01',
+      'c 10.1.3.0/24 ends 10.9.9.12@02:00:00:00:00:02',
+      'd 10.1.4.0/24 ends 10.9.9.14',
+    ],
+    want:
+      '10.1.4.0/24 via 10.9.9.14 dev 4 onlink proto 107 metric 2048\n' +
+      '10.1.3.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 10.9.9.14 02:00:00:00:04:14\n' +
+      'neigh 4 10.9.9.12 02:00:00:00:00:02\n' +
+      'fdb 4 02:00:00:00:04:14 10.9.9.14\n' +
+      'fdb 4 02:00:00:00:00:02 10.9.9.12',
+    problems: "unreachable: node b has no route, since the gateway to its range, 10.9.9.12, is also another node's",
+  },
+  {
+    name: 'over IPv6 the gateway is the first address of the range, which a range around it may share',
+    backend: 'vxlan',
+    tunnels: '6',
+    nodes: ['b 10.2.0.0/24 ends fd00:9::12', 'c 10.2.0.0/16 ends fd00:9::13'],
+    want:
+      '10.2.0.0/16 via 10.2.0.0 dev 6 onlink proto 107 metric 2048\n' +
+      'neigh 6 10.2.0.0 02:00:00:00:06:13\n' +
+      'fdb 6 02:00:00:00:06:13 fd00:9::13',
+    problems:
+      'overlap: node b: pod range 10.2.0.0/24 lies inside 10.2.0.0/16 of node c; the narrower one is served first\n' +
+      "unreachable: node b has no route, since the gateway to its range, 10.2.0.0, is also another node's",
+  },
+  {
+    name: 'several ranges of a node share the one gateway, which is no clash',
+    backend: 'vxlan',
+    tunnels: '4',
+    nodes: ['b 10.1.2.0/24 10.1.3.0/24 ends 10.9.9.12'],
+    want:
+      '10.1.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
+      '10.1.3.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 10.9.9.12 02:00:00:00:04:12\n' +
+      'fdb 4 02:00:00:00:04:12 10.9.9.12',
+  },
+  {
+    name: 'a MAC of a tunnel of this node',
+    backend: 'vxlan',
+    macs: ['02:00:00:00:00:aa', '02:00:00:00:00:bb'],
+    nodes: [
+      'b 10.1.2.0/24 fd00:2::/64 ends 10.9.9.12@02:00:00:00:00:aa fd00:9::12@02:00:00:00:00:cc',
+      'c 10.1.3.0/24 ends 10.9.9.13@02:00:00:00:00:bb',
+    ],
+    want:
+      'fd00:2::/64 via fe80::ff:fe00:cc dev 6 proto 107 metric 2048\n' +
+      'neigh 6 fe80::ff:fe00:cc 02:00:00:00:00:cc\n' +
+      'fdb 6 02:00:00:00:00:cc fd00:9::12',
+    problems:
+      "unreachable: node b: pod range 10.1.2.0/24 has no route, since the MAC of its tunnel, 02:00:00:00:00:aa, is also that of this node's\n" +
+      "unreachable: node c: pod range 10.1.3.0/24 has no route, since the MAC of its tunnel, 02:00:00:00:00:bb, is also that of this node's",
   },
 ])
 
@@ -294,8 +360,8 @@ check([
     nodes: ['b 10.1.2.0/24 via 192.168.0.12 ends 192.168.0.12', 'c 10.1.3.0/24 via 10.9.9.13 ends 10.9.9.13'],
     want:
       '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048\n' +
-      '10.1.3.0/24 via 10.1.3.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.3.0 02:00:00:00:04:13\n' +
+      '10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 10.9.9.13 02:00:00:00:04:13\n' +
       'fdb 4 02:00:00:00:04:13 10.9.9.13',
   },
   {
@@ -326,8 +392,8 @@ check([
     links: ['2 ens4 10.128.0.2/32'],
     nodes: ['a via 10.128.0.2', 'b 10.1.2.0/24 via 10.128.0.3 ends 10.128.0.3'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:03\n' +
+      '10.1.2.0/24 via 10.128.0.3 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 10.128.0.3 02:00:00:00:04:03\n' +
       'fdb 4 02:00:00:00:04:03 10.128.0.3',
   },
   {
@@ -347,8 +413,8 @@ check([
     links: ['2 eth0 192.168.0.11/24 down'],
     nodes: ['b 10.1.2.0/24 via 192.168.0.12 ends 192.168.0.12'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:12\n' +
+      '10.1.2.0/24 via 192.168.0.12 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 192.168.0.12 02:00:00:00:04:12\n' +
       'fdb 4 02:00:00:00:04:12 192.168.0.12',
   },
 ])
@@ -465,8 +531,8 @@ check([
     tunnels: '4',
     nodes: ['b 10.1.2.0/24 ends 10.9.9.12'],
     want:
-      '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048\n' +
-      'neigh 4 10.1.2.0 02:00:00:00:04:12\n' +
+      '10.1.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
+      'neigh 4 10.9.9.12 02:00:00:00:04:12\n' +
       'fdb 4 02:00:00:00:04:12 10.9.9.12',
   },
 ])
@@ -517,6 +583,31 @@ test('the order of the nodes changes nothing, whatever the backend', t => orderM
 test('nor does it where two nodes publish one MAC', t =>
   orderMatters(t, ['b 10.1.2.0/24 ends 10.9.9.12@02:00:00:00:00:01', 'c 10.1.3.0/24 ends 10.9.9.13@02:00:00:00:00:01']))
 
+test('nor does it where clashes meet: of MACs, of ends, of first addresses over IPv6', t =>
+  orderMatters(t, [
+    ...CLUSTER,
+    'j 10.4.1.0/24 ends 10.9.9.31@02:00:00:00:00:01',
+    'k 10.4.2.0/24 ends 10.9.9.32@02:00:00:00:00:01',
+    'l 10.4.3.0/24 ends 10.9.9.32@02:00:00:00:00:02',
+    'm 10.5.0.0/16 ends fd00:9::33',
+    'n 10.5.0.0/24 ends fd00:9::34@02:00:00:00:00:03',
+    'o 10.4.4.0/24 ends fd00:9::35@02:00:00:00:00:03',
+  ]))
+
+test('of two objects of one age that publish one MAC, the one whose name is first has it', t => {
+  const twins = [
+    ...nodes('c 10.1.3.0/24 ends 10.9.9.13@02:00:00:00:00:01', 'b 10.1.2.0/24 ends 10.9.9.12@02:00:00:00:00:01'),
+  ].map(([name, node]) => [name, {...node, createdAt: 7}] as const)
+  for (const order of [twins, twins.toReversed()]) {
+    const result = desired(new Map(order), {backend: 'vxlan', tunnels: '4'})
+    t.deepEqual([...result.routes.keys()], ['10.1.2.0/24'])
+    t.is(
+      formatProblems(result),
+      "unreachable: node c has no route, since the MAC of its tunnel, 02:00:00:00:00:01, is also another node's",
+    )
+  }
+})
+
 test('a range inside another node’s, with the same first address: each has a way of its own', t => {
   const {tunnels, routes} = desired(nodes('b 10.2.0.0/16 ends 10.9.9.12', 'c 10.2.0.0/24 ends 10.9.9.13'), {
     backend: 'vxlan',
@@ -539,6 +630,15 @@ test('a range around this node’s own, with the same first address: its gateway
   t.false(ours.includes(`${routes.get('10.2.0.0/16')?.nextHops[0]?.gateway}`))
 })
 
+test.failing('over IPv6, too: the kernel takes no address of the device itself for a gateway', t => {
+  const {tunnels, routes} = desired(nodes('a 10.2.0.0/24 via 192.168.0.11', 'b 10.2.0.0/16 ends fd00:9::12'), {
+    backend: 'vxlan',
+    tunnels: '6',
+  })
+  const ours = tunnels.get(6 as IfIndex)!.addresses.map(({ip}) => `${ip}`)
+  t.false(ours.includes(`${routes.get('10.2.0.0/16')?.nextHops[0]?.gateway}`))
+})
+
 for (const range of ['0.0.0.0/0', '192.168.0.0/16', '192.168.0.0/28'])
   test(`this node's own range is ${range}: that does not cost the ways to the others`, t => {
     const result = desired(nodes(`a ${range} via 192.168.0.11`, 'b 10.1.2.0/24 via 192.168.0.12'), {
@@ -548,6 +648,30 @@ for (const range of ['0.0.0.0/0', '192.168.0.0/16', '192.168.0.0/28'])
     })
     t.is(format(result), '10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048')
   })
+
+test('an own range that is refused, or around the own address, sets no address on the tunnels', t => {
+  const result = desired(nodes('a 0.0.0.0/0 10.8.0.0/16 10.9.0.0/16 via 10.8.0.11', 'b 10.8.2.0/24 ends 10.9.9.12'), {
+    backend: 'vxlan',
+    mode: 'ptp',
+    links: ['2 eth0 10.8.0.11/32'],
+    tunnels: '4',
+  })
+  t.is(
+    format(result),
+    'unreachable 10.9.0.0/16 proto 107 metric 2048\n' +
+      '10.8.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
+      'addr 4 10.9.0.0/32\n' +
+      'neigh 4 10.9.9.12 02:00:00:00:04:12\n' +
+      'fdb 4 02:00:00:00:04:12 10.9.9.12',
+  )
+})
+
+test('the ranges of this node that are served: none that no pods can have, and none around its address', t => {
+  const [own] = nodes(
+    'a 0.0.0.0/0 10.1.1.0/24 192.168.0.0/16 169.254.1.0/24 fd00:1::/64 fd00::/16 via 192.168.0.11 fd00::11',
+  ).values()
+  t.deepEqual(ownRanges(own!, own!.addresses).map(String), ['10.1.1.0/24', 'fd00:1::/64'])
+})
 
 test('property: whatever the cluster, every route through a tunnel has all that it needs there', t => {
   const host = fc.integer({min: 11, max: 14})

@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
+import {ownRanges} from '../../src/routes/claims.ts'
 import {type Desired, desiredState, findSelf} from '../../src/routes/desired.ts'
 import {readUnderlay, type Underlay} from '../../src/routes/underlay.ts'
 import {kernel, lines, network, nodes} from './support.ts'
@@ -142,17 +143,20 @@ const CASES: Case[] = [
 ]
 
 /** Without tunnels; node a is this one. */
-const desired = (facts: ReadonlyMap<NodeName, NodeFacts>, underlay: Underlay): Desired =>
-  desiredState(
-    {nodes: facts, own: facts.get('a' as NodeName), addressesOf: node => node.addresses},
-    {network: network(), underlay, devices: {}},
+function desired(facts: ReadonlyMap<NodeName, NodeFacts>, underlay: Underlay): Desired {
+  const own = facts.get('a' as NodeName)
+  const served = own ? ownRanges(own, own.addresses) : []
+  return desiredState(
+    {nodes: facts, own, addressesOf: node => node.addresses},
+    {network: network(), underlay, devices: {}, ownRanges: served},
   )
+}
 
 for (const {name, nodes: texts, links = ETH0, want, problems = ''} of CASES) {
   test(name, t => {
     const facts = nodes(...texts)
     const own = facts.get('a' as NodeName)
-    const underlay = readUnderlay(kernel(links), own?.addresses ?? [], own?.podCIDRs ?? [])
+    const underlay = readUnderlay(kernel(links), own?.addresses ?? [], own ? ownRanges(own, own.addresses) : [])
     const {routes, problems: found} = desired(facts, underlay)
     t.is(lines(routes.values()), want)
     t.is(found.map(({kind, message}) => `${kind}: ${message}`).join('\n'), problems)

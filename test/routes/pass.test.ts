@@ -129,3 +129,43 @@ test("the underlay's change alone makes a new plan", async t => {
   t.is((await pass(over(['2 eth0 192.168.0.11/24 down']))).problems.length, 2)
   t.is((await pass({...over(LINKS), kernel: state()})).written.length, 2)
 })
+
+/** Node a, whose tunnel has the MAC that is given, and b, whose tunnel has 02:00:00:00:00:01. Nothing else ever changes. */
+function tunnelPass(): (mac: string) => Promise<RouteReport> {
+  const of = network({backend: 'vxlan'})
+  const items = nodes('a 10.1.1.0/24 via 192.168.0.11', 'b 10.1.2.0/24 ends 10.9.9.12@02:00:00:00:00:01')
+  const log = {mark: 0, since: () => []}
+  const hostPods = {synced: true, items: new Map()}
+  const {port} = writer()
+  const deaf: KernelWriter = {...port, write: async changes => changes.map(() => undefined)}
+  const pass = routePass({network: of, writer: deaf, self: 'a' as NodeName, machineId: ''})
+  return mac => {
+    const device = `4 ng-vx0 vxlan=1,8472,192.168.0.11 mtu=1450 mac=${mac} group=28263 alias=netgraft:network_default`
+    return pass({...input(kernel(['2 eth0 192.168.0.11/24', device])), nodes: {items, log}, hostPods})
+  }
+}
+
+const messages = ({problems}: RouteReport) => problems.map(({message}) => message)
+
+test('a peer with the MAC of our own tunnel has no way', async t => {
+  t.deepEqual(messages(await tunnelPass()('02:00:00:00:00:01')), [
+    "node b: pod range 10.1.2.0/24 has no route, since the MAC of its tunnel, 02:00:00:00:00:01, is also that of this node's",
+  ])
+})
+
+test.failing('it has one as soon as our tunnel has its own MAC again', async t => {
+  const pass = tunnelPass()
+  await pass('02:00:00:00:00:01')
+  t.deepEqual(messages(await pass('02:00:00:00:00:02')), [])
+})
+
+test('an own range around the own address costs no way to others, and is told of', async t => {
+  const {port, state} = writer()
+  const report = await passOf(port)(
+    input(state(), nodes('a 192.168.0.0/16 via 192.168.0.11', 'b 10.1.2.0/24 via 192.168.0.12')),
+  )
+  t.is(summary(report), 'add 10.1.2.0/24 | refused 0 | repaired 0 | v4 1 | start')
+  t.deepEqual(messages(report), [
+    'node a: its pod range 192.168.0.0/16 contains its own address; give its pods a range of their own',
+  ])
+})

@@ -2,9 +2,10 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type {NodeName} from '../../src/model/facts.ts'
+import {parseIp} from '../../src/model/ip.ts'
 import type {KernelState} from '../../src/model/kernel.ts'
 import type {Address, FdbEntry, IfIndex, Mac, Neighbour, Route} from '../../src/model/net.ts'
-import type {Change} from '../../src/model/plans.ts'
+import type {Change, OwnLinkSpec} from '../../src/model/plans.ts'
 import {type Desired, desiredState} from '../../src/routes/desired.ts'
 import {additions, diffState} from '../../src/routes/diff.ts'
 import {readUnderlay} from '../../src/routes/underlay.ts'
@@ -56,8 +57,8 @@ interface Case {
 
 const MAC_12 = macOf('10.9.9.12')
 const OTHER = '02:00:00:00:00:99'
-const WAY = '10.1.2.0/24 via 10.1.2.0 dev 4 onlink proto 107 metric 2048'
-const READY = [WAY, `neigh 4 10.1.2.0 ${MAC_12}`, `fdb 4 ${MAC_12} 10.9.9.12`]
+const WAY = '10.1.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048'
+const READY = [WAY, `neigh 4 10.9.9.12 ${MAC_12}`, `fdb 4 ${MAC_12} 10.9.9.12`]
 const OWN = ['addr 4 10.1.1.0/32', 'addr 4 fd00:1::/128']
 
 const CASES: Case[] = [
@@ -70,7 +71,7 @@ const CASES: Case[] = [
       'add addr 4 10.1.1.0/32',
       'add addr 4 fd00:1::/128',
       `add fdb 4 ${MAC_12} 10.9.9.12`,
-      `replace neigh 4 10.1.2.0 ${MAC_12}`,
+      `replace neigh 4 10.9.9.12 ${MAC_12}`,
       `add route ${WAY}`,
     ],
   },
@@ -78,7 +79,7 @@ const CASES: Case[] = [
     name: 'what ends one comes after the route',
     nodes: [A],
     have: [...READY, ...OWN],
-    changes: [`delete route ${WAY}`, `delete fdb 4 ${MAC_12} 10.9.9.12`, `delete neigh 4 10.1.2.0 ${MAC_12}`],
+    changes: [`delete route ${WAY}`, `delete fdb 4 ${MAC_12} 10.9.9.12`, `delete neigh 4 10.9.9.12 ${MAC_12}`],
   },
   {
     name: 'a node that comes to the subnet: its route leaves the tunnel before the tunnel is cleared',
@@ -87,26 +88,32 @@ const CASES: Case[] = [
     changes: [
       'replace route 10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048',
       `delete fdb 4 ${MAC_12} 10.9.9.12`,
-      `delete neigh 4 10.1.2.0 ${MAC_12}`,
+      `delete neigh 4 10.9.9.12 ${MAC_12}`,
     ],
   },
   {
     name: 'a node that leaves the subnet: the tunnel is ready before its route goes there',
     nodes: [A, B],
     have: ['10.1.2.0/24 via 192.168.0.12 dev 2 proto 107 metric 2048', ...OWN],
-    changes: [`add fdb 4 ${MAC_12} 10.9.9.12`, `replace neigh 4 10.1.2.0 ${MAC_12}`, `replace route ${WAY}`],
+    changes: [`add fdb 4 ${MAC_12} 10.9.9.12`, `replace neigh 4 10.9.9.12 ${MAC_12}`, `replace route ${WAY}`],
   },
   {
     name: 'a node that moves: its MAC is freed before it leads elsewhere',
     nodes: [A, `b 10.1.2.0/24 ends 10.9.9.77@${MAC_12}`],
     have: [...READY, ...OWN],
-    changes: [`delete fdb 4 ${MAC_12} 10.9.9.12`, `add fdb 4 ${MAC_12} 10.9.9.77`],
+    changes: [
+      `delete fdb 4 ${MAC_12} 10.9.9.12`,
+      `add fdb 4 ${MAC_12} 10.9.9.77`,
+      `replace neigh 4 10.9.9.77 ${MAC_12}`,
+      'replace route 10.1.2.0/24 via 10.9.9.77 dev 4 onlink proto 107 metric 2048',
+      `delete neigh 4 10.9.9.12 ${MAC_12}`,
+    ],
   },
   {
     name: 'a node with a new MAC: the old one goes when nobody needs it any more',
     nodes: [A, `b 10.1.2.0/24 ends 10.9.9.12@${OTHER}`],
     have: [...READY, ...OWN],
-    changes: [`add fdb 4 ${OTHER} 10.9.9.12`, `replace neigh 4 10.1.2.0 ${OTHER}`, `delete fdb 4 ${MAC_12} 10.9.9.12`],
+    changes: [`add fdb 4 ${OTHER} 10.9.9.12`, `replace neigh 4 10.9.9.12 ${OTHER}`, `delete fdb 4 ${MAC_12} 10.9.9.12`],
   },
   {
     name: 'IPv6 with a new MAC, which is another gateway',
@@ -133,7 +140,7 @@ const CASES: Case[] = [
   {
     name: 'of several wrong remotes none stays',
     nodes: [A, B],
-    have: [WAY, `neigh 4 10.1.2.0 ${MAC_12}`, ...OWN, `fdb 4 ${MAC_12} 10.9.9.13`, `fdb 4 ${MAC_12} 10.9.9.14`],
+    have: [WAY, `neigh 4 10.9.9.12 ${MAC_12}`, ...OWN, `fdb 4 ${MAC_12} 10.9.9.13`, `fdb 4 ${MAC_12} 10.9.9.14`],
     changes: [`delete fdb 4 ${MAC_12} 10.9.9.13`, `delete fdb 4 ${MAC_12} 10.9.9.14`, `add fdb 4 ${MAC_12} 10.9.9.12`],
   },
   {
@@ -148,10 +155,10 @@ const CASES: Case[] = [
     have: [
       ...OWN,
       WAY,
-      `neigh 4 10.1.2.0 ${MAC_12}`,
+      `neigh 4 10.9.9.12 ${MAC_12}`,
       `fdb 4 ${MAC_12} 10.9.9.12 state 2`,
-      '10.1.3.0/24 via 10.1.3.0 dev 4 onlink proto 107 metric 2048',
-      'neigh 4 10.1.3.0 02:00:00:00:04:13',
+      '10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048',
+      'neigh 4 10.9.9.13 02:00:00:00:04:13',
       'fdb 4 02:00:00:00:04:13 10.9.9.13 port 4789',
     ],
     changes: [
@@ -167,19 +174,19 @@ const CASES: Case[] = [
     have: [
       ...OWN,
       ...READY.slice(0, 1),
-      `neigh 4 10.1.2.0 ${MAC_12} state 4`,
+      `neigh 4 10.9.9.12 ${MAC_12} state 4`,
       `fdb 4 ${MAC_12} 10.9.9.12`,
-      '10.1.3.0/24 via 10.1.3.0 dev 4 onlink proto 107 metric 2048',
-      `neigh 4 10.1.3.0 ${OTHER}`,
+      '10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048',
+      `neigh 4 10.9.9.13 ${OTHER}`,
       'fdb 4 02:00:00:00:04:13 10.9.9.13',
-      '10.1.4.0/24 via 10.1.4.0 dev 4 onlink proto 107 metric 2048',
-      'neigh 4 10.1.4.0  state 32',
+      '10.1.4.0/24 via 10.9.9.14 dev 4 onlink proto 107 metric 2048',
+      'neigh 4 10.9.9.14  state 32',
       'fdb 4 02:00:00:00:04:14 10.9.9.14',
     ],
     changes: [
-      `replace neigh 4 10.1.2.0 ${MAC_12}`,
-      'replace neigh 4 10.1.3.0 02:00:00:00:04:13',
-      'replace neigh 4 10.1.4.0 02:00:00:00:04:14',
+      `replace neigh 4 10.9.9.12 ${MAC_12}`,
+      'replace neigh 4 10.9.9.13 02:00:00:00:04:13',
+      'replace neigh 4 10.9.9.14 02:00:00:00:04:14',
     ],
   },
   {
@@ -238,7 +245,7 @@ test('nodes that move from one family to the other: both tunnels first, then the
     'replace route 10.1.2.0/24 via 10.1.2.0 dev 6 onlink proto 107 metric 2048',
     'replace route fd00:2::/64 via fe80::ff:fe00:612 dev 6 proto 107 metric 2048',
     `delete fdb 4 ${MAC_12} 10.9.9.12`,
-    `delete neigh 4 10.1.2.0 ${MAC_12}`,
+    `delete neigh 4 10.9.9.12 ${MAC_12}`,
     `delete neigh 4 fe80::ff:fe00:412 ${MAC_12}`,
   ])
 })
@@ -249,7 +256,7 @@ test('additions: what is missing, and nothing that stands is changed or removed'
   const want = desired([A, B, 'c 10.1.3.0/24 ends 10.9.9.13', 'd 10.1.4.0/24 via 192.168.0.14'])
   const have = standing([
     ...READY,
-    `neigh 4 10.1.3.0 ${OTHER}`,
+    `neigh 4 10.9.9.13 ${OTHER}`,
     `fdb 4 ${OTHER} 10.9.9.9`,
     '10.1.4.0/24 via 192.168.0.99 dev 2 proto 107 metric 2048',
     '10.1.9.0/24 via 192.168.0.99 dev 2 proto 107 metric 2048',
@@ -259,14 +266,34 @@ test('additions: what is missing, and nothing that stands is changed or removed'
     'add addr 4 10.1.1.0/32',
     'add addr 4 fd00:1::/128',
     'add fdb 4 02:00:00:00:04:13 10.9.9.13',
-    'add route 10.1.3.0/24 via 10.1.3.0 dev 4 onlink proto 107 metric 2048',
+    'add route 10.1.3.0/24 via 10.9.9.13 dev 4 onlink proto 107 metric 2048',
   ])
 })
 
 test('additions: a MAC that leads elsewhere is not added a second time', t => {
   const want = desired([A, `b 10.1.2.0/24 ends 10.9.9.77@${MAC_12}`])
   const have = standing([...READY, ...OWN])
-  t.deepEqual(additions(changesOf(want, have), have).map(changeLine), [])
+  // Its new gateway is nobody's yet; the route still takes the old one.
+  t.deepEqual(additions(changesOf(want, have), have).map(changeLine), [`replace neigh 4 10.9.9.77 ${MAC_12}`])
+})
+
+test('additions: a link only where none has its name, whosever that is', t => {
+  const item = (name: string): OwnLinkSpec => ({
+    name,
+    alias: 'netgraft:network default',
+    group: 28263,
+    kind: {type: 'vxlan', vni: 1, port: 8472, local: parseIp('192.168.0.11')},
+  })
+  const have = kernel(['2 eth0', '4 ng-vx0 vxlan=2,8472,192.168.0.11 alias=netgraft:network_default', '5 mine'])
+  const [two, four] = [have.links.get(2 as IfIndex)!, have.links.get(4 as IfIndex)!]
+  const changes: Change[] = [
+    {object: 'link', op: 'delete', item: four},
+    {object: 'link', op: 'add', item: item('ng-vx0')},
+    {object: 'link', op: 'add', item: item('mine')},
+    {object: 'link', op: 'add', item: item('ng-vx0-6')},
+    {object: 'link', op: 'set', item: two, to: {mtu: 1400}},
+  ]
+  t.deepEqual(additions(changes, have).map(changeLine), ['add link ng-vx0-6'])
 })
 
 test('an IPv6 address of another length makes room for the right one', t => {
@@ -275,6 +302,17 @@ test('an IPv6 address of another length makes room for the right one', t => {
   const model = new ModelKernel(standing(['addr 4 fd00:1::/64']))
   model.carryOut(changesOf(want, model.state))
   t.deepEqual(changesOf(want, model.state).map(changeLine), [])
+})
+
+test('an IPv6 address of another length goes first, and once; IPv4 has both side by side', t => {
+  const want = desired(['a 10.1.1.0/24 fd00:1::/64 via 192.168.0.11'])
+  const have = standing(['addr 4 fd00:1::/64', 'addr 4 10.1.1.0/24'])
+  t.deepEqual(changesOf(want, have).map(changeLine), [
+    'add addr 4 10.1.1.0/32',
+    'delete addr 4 fd00:1::/64',
+    'add addr 4 fd00:1::/128',
+    'delete addr 4 10.1.1.0/24',
+  ])
 })
 
 // ---- a kernel
@@ -364,17 +402,24 @@ class ModelKernel {
     return undefined
   }
 
-  /** To take a remote away that an entry does not have is a success. */
+  /**
+   * To take a remote away that an entry does not have is a success. Only a group's MAC, or the zero one, may have several;
+   * any other's deletion names none: the MAC goes whole.
+   */
   #fdbEntry(op: 'add' | 'delete', item: FdbEntry): string | undefined {
     const mine = (other: FdbEntry) => other.index === item.index && other.mac === item.mac
     const exact = (other: FdbEntry) =>
-      mine(other) && (!item.remote || (`${other.remote}` === `${item.remote}` && other.port === item.port))
+      mine(other) &&
+      (!isGroup(item.mac) || !item.remote || (`${other.remote}` === `${item.remote}` && other.port === item.port))
     if (op === 'add' && this.#fdb.some(mine)) return 'EEXIST'
     if (op === 'delete' && !this.#fdb.some(mine)) return 'ENOENT'
     this.#fdb = op === 'add' ? [...this.#fdb, item] : this.#fdb.filter(other => !exact(other))
     return undefined
   }
 }
+
+const isGroup = (mac: string): boolean =>
+  mac === '00:00:00:00:00:00' || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1
 
 /** Everything that is wanted, or that a kernel has of it: a line each, sorted. */
 const wantedLines = ({routes, tunnels}: Desired): string[] =>
@@ -438,7 +483,7 @@ const mess = fc.uniqueArray(
     fc
       .tuple(
         fc.constantFrom('4', '6'),
-        fc.constantFrom('00:00:00:00:00:00', '02:00:00:00:aa:21', '02:00:00:00:04:22', OTHER),
+        fc.constantFrom('00:00:00:00:00:00', '01:00:5e:00:00:01', '02:00:00:00:aa:21', '02:00:00:00:04:22', OTHER),
         fc.constantFrom('10.9.9.21', '10.9.8.22', '10.9.9.99', 'fd00:9::21'),
         fc.constantFrom('', ' state 2', ' port 9'),
       )
@@ -446,7 +491,7 @@ const mess = fc.uniqueArray(
     fc
       .tuple(
         fc.constantFrom('4', '6'),
-        fc.constantFrom('10.1.21.0', '10.1.22.0', 'fe80::ff:fe00:421', '10.7.7.7'),
+        fc.constantFrom('10.1.21.0', '10.1.22.0', '10.9.9.21', '10.9.8.22', 'fe80::ff:fe00:421', '10.7.7.7'),
         fc.constantFrom('02:00:00:00:aa:21', '02:00:00:00:04:22', OTHER),
         fc.constantFrom('', ' state 4', ' state 64'),
       )
@@ -454,7 +499,15 @@ const mess = fc.uniqueArray(
     fc
       .tuple(
         fc.constantFrom('4', '6'),
-        fc.constantFrom('10.1.1.0/32', '10.1.7.0/32', '10.1.1.0/24', 'fd00:1::/128', 'fd00:7::/128', 'fe80::7/64'),
+        fc.constantFrom(
+          '10.1.1.0/32',
+          '10.1.7.0/32',
+          '10.1.1.0/24',
+          'fd00:1::/128',
+          'fd00:1::/64',
+          'fd00:7::/128',
+          'fe80::7/64',
+        ),
       )
       .map(([dev, address]) => `addr ${dev} ${address}`),
     fc
@@ -469,12 +522,15 @@ const mess = fc.uniqueArray(
   {maxLength: 10, selector: text => keyOf(text)},
 )
 
-/** The kernel has one of these: of an address of a device, of a remote of a MAC, of a destination and a metric. */
+/**
+ * The kernel has one of these: of an address of a device (IPv6: of whatever length), of a MAC (of a group: of a remote),
+ * of a destination and a metric.
+ */
 const keyOf = (text: string) => {
   const words = text.split(' ')
-  if (words[0] === 'addr') return text
+  if (words[0] === 'addr') return text.includes(':') ? text.replace(/\/.*/, '') : text
   return words[0] === 'fdb'
-    ? words.slice(0, 4).join(' ')
+    ? words.slice(0, isGroup(words[2]!) ? 4 : 3).join(' ')
     : words[0] === 'neigh'
       ? words.slice(0, 3).join(' ')
       : `${words[0]} ${words.at(-1)}`

@@ -66,7 +66,7 @@ const WANTED: Wanted[] = [
   {name: 'none for backend direct', network: {backend: 'direct'}, node: A, links: [ETH0], want: ''},
   {name: 'none for backend direct, whoever this is', network: {backend: 'direct'}, links: [ETH0, VX0], want: ''},
   {name: 'this node is not known: nothing is known', links: [ETH0, VX0], want: undefined},
-  {name: 'a node without an address', node: 'a', links: [ETH0], want: ''},
+  {name: 'a node without an address: nothing is known', node: 'a', links: [ETH0, VX0], want: undefined},
   {name: 'IPv4 alone', node: 'a via 192.168.0.11', links: [ETH0], want: `${V4} mtu 1450`},
   {name: 'IPv6 alone', node: 'a via fd00::11', links: [ETH0], want: `${V6} mtu 1430`},
   {
@@ -84,6 +84,18 @@ const WANTED: Wanted[] = [
     node: 'a via 10.0.0.1 192.168.0.11 192.168.0.12',
     links: ['2 eth0 192.168.0.12/24 192.168.0.11/24'],
     want: `${V4} mtu 1450`,
+  },
+  {
+    name: 'of several addresses the one that its device has, as long as both the node and this machine do',
+    node: 'a via 192.168.0.12 192.168.0.11 fd00::12 fd00::11',
+    links: ['2 eth0 192.168.0.12/24 192.168.0.11/24 fd00::12/64 fd00::11/64', VX0, VX6],
+    want: `${V4} mtu 1450\n${V6} mtu 1430`,
+  },
+  {
+    name: 'nor one that only this machine has',
+    node: 'a via 192.168.0.12',
+    links: ['2 eth0 192.168.0.12/24 192.168.0.11/24', VX0],
+    want: 'ng-vx0 vni 1 port 8472 local 192.168.0.12 mtu 1450',
   },
   {
     name: 'an IPv6 link-local address is no end',
@@ -261,7 +273,7 @@ const DIFFED: Diffed[] = [
     network: {vxlan: {vni: 2, port: 8472, device: 'blue'}},
     node: 'a via 192.168.0.11',
     links: [ETH0, VX0, VX6],
-    changes: ['add link blue', 'delete link ng-vx0', 'delete link ng-vx0-6'],
+    changes: ['delete link ng-vx0', 'delete link ng-vx0-6', 'add link blue'],
   },
   {
     name: 'so does the one of a family that the node has no more',
@@ -288,6 +300,7 @@ const DIFFED: Diffed[] = [
     changes: [],
   },
   {name: 'nothing is known of this node: nothing is done', node: undefined, links: [ETH0, VX0, VX6], changes: []},
+  {name: 'its addresses are not known: nothing is done', node: 'a', links: [ETH0, VX0, VX6], changes: []},
   {
     name: 'nothing is known, and there is somebody else’s',
     node: undefined,
@@ -427,6 +440,7 @@ for (const [name, links, node, expected] of [
     undefined,
     '4: ng-vx0 4, 6: ng-vx0-6 6',
   ],
+  ['its addresses are not known: those of ours', [ETH0, VX0, VX6], 'a', '4: ng-vx0 4, 6: ng-vx0-6 6'],
   ['nothing is known, and one is somebody else’s', [ETH0, VX0, VX6.replace(MARKS, '')], undefined, '4: ng-vx0 4'],
   ['nothing is known, and one has the other family', [ETH0, VX0.replace('192.168.0.11', 'fd00::11')], undefined, ''],
 ] as const)

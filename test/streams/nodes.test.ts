@@ -63,6 +63,20 @@ test('what cannot be what it says is a problem, and the rest is used', t => {
   t.is(format({metadata: {name: 'b'}, spec: {podCIDRs: 'x'}}), 'b  0\n\n\nnode b: spec.podCIDRs: is not a list')
 })
 
+test('what a problem quotes is on one line, and not too long', t => {
+  const node = {metadata: {name: 'b'}, spec: {podCIDRs: ['10.1.2.0"\n', `10.1.2.0/${'9'.repeat(5000)}`]}}
+  t.is(
+    format(node),
+    [
+      'b  0',
+      '',
+      '',
+      String.raw`node b: spec.podCIDRs[0]: "10.1.2.0\"\n" is not an address with a prefix length (as in 10.1.2.0/24)`,
+      `node b: spec.podCIDRs[1]: "10.1.2.0/${'9'.repeat(91)}…" is not an address with a prefix length (as in 10.1.2.0/24)`,
+    ].join('\n'),
+  )
+})
+
 test('a heartbeat changes nothing, every fact something', t => {
   const facts = projectNode(NODE)
   const {metadata, spec, status} = NODE
@@ -117,6 +131,11 @@ for (const [name, annotations, want] of [
     'an end that cannot be one',
     {'netgraft.dev/vtep-default': VTEP.replace('192.168.0.12', '127.0.0.1')},
     "node b: annotation netgraft.dev/vtep-default: 127.0.0.1 cannot be the address of a tunnel's end",
+  ],
+  [
+    'an end that is IPv4 by another name',
+    {'netgraft.dev/vtep-default': VTEP.replace('192.168.0.12', '::ffff:192.168.0.12')},
+    "node b: annotation netgraft.dev/vtep-default: ::ffff:192.168.0.12 cannot be the address of a tunnel's end",
   ],
   ['something else altogether', ['netgraft.dev/vtep-default', VTEP], ''],
   ['a text', `netgraft.dev/vtep-default=${VTEP}`, ''],
