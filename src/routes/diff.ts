@@ -174,16 +174,15 @@ export function diffRoutes(
     if (item !== stands && item !== replaced) diff.do('delete', {object: 'route', op: 'delete', item})
 }
 
-/** Of one MAC. One that is to lead elsewhere is freed first: the kernel keeps several remotes of one MAC. */
+/** Of one MAC. One that does not lead where it should alone is freed first: the kernel has a MAC once. */
 function diffMac(wanted: FdbEntry | undefined, standing: readonly FdbEntry[], diff: Diff): void {
-  let stands = false
-  for (const item of standing) {
-    if (wanted && (wanted === item || equalFdb(wanted, item))) {
-      stands = true
-      diff.witness?.fdb(item)
-    } else diff.do(wanted ? 'make' : 'end', {object: 'fdb', op: 'delete', item})
+  const [only, second] = standing
+  if (wanted && only && !second && (wanted === only || equalFdb(wanted, only))) {
+    diff.witness?.fdb(only)
+    return
   }
-  if (wanted && !stands) diff.do('make', {object: 'fdb', op: 'add', item: wanted})
+  for (const item of standing) diff.do(wanted ? 'make' : 'end', {object: 'fdb', op: 'delete', item})
+  if (wanted) diff.do('make', {object: 'fdb', op: 'add', item: wanted})
 }
 
 const equalFdb = (a: FdbEntry, b: FdbEntry): boolean =>

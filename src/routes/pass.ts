@@ -129,11 +129,14 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const kernel = (await writes.end()) ?? input.kernel
     const tunnels = standingTunnels(network, wanted, kernel)
 
+    const macs = Object.values(tunnels)
+      .map(({mac}) => mac)
+      .join(' ')
     const site: Site = {
       network,
       underlay,
       devices: indexesOf(tunnels),
-      macs: new Set(Object.values(tunnels).map(({mac}) => `${mac}`)),
+      macs: new Set(macs.split(' ')),
       ownRanges: own ? ownRanges(own, addresses) : [],
     }
     const neighbourhood = neighbours.look(kernel, underlay)
@@ -146,7 +149,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       ...(network.nodeAddresses.linkLocal && {overLinkLocal: these => neighbourhood.overLinkLocal(these)}),
     }
     const self = own && `${own.name} ${own.podCIDRs} ${addresses}`
-    const now = [self, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], neighbourhood]
+    const now = [self, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], macs, neighbourhood]
     const moved = now.some((each, i) => each !== place[i])
     place = now
     const {desired, touched} = await planner.update(cluster, site, moved)

@@ -132,10 +132,10 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'of several remotes of a MAC the right one stays',
+    name: 'of several remotes of a MAC the right one is made anew: the kernel takes a MAC away whole',
     nodes: [A, B],
-    have: [...READY, ...OWN, `fdb 4 ${MAC_12} 10.9.9.13`, `fdb 4 ${MAC_12} 10.9.9.14`],
-    changes: [`delete fdb 4 ${MAC_12} 10.9.9.13`, `delete fdb 4 ${MAC_12} 10.9.9.14`],
+    have: [...READY, ...OWN, `fdb 4 ${MAC_12} 10.9.9.13`],
+    changes: [`delete fdb 4 ${MAC_12} 10.9.9.12`, `delete fdb 4 ${MAC_12} 10.9.9.13`, `add fdb 4 ${MAC_12} 10.9.9.12`],
   },
   {
     name: 'of several wrong remotes none stays',

@@ -23,8 +23,11 @@ export const vxlan: Backend = (peer, site) => {
   if (!end) return `no tunnel of this node has the family of ${ends(vtep)}`
   if (underlay.local.has(`${end.ip}`)) return `the end of its tunnel, ${end.ip}, is an address of this machine`
   if (site.macs?.has(end.mac)) return `the MAC of its tunnel, ${end.mac}, is also that of this node's`
+  const gateway = gatewayTo(peer.cidr, end)
+  if (underlay.local.has(`${gateway}`) || site.ownRanges?.some(({address}) => `${address}` === `${gateway}`))
+    return `the gateway to it, ${gateway}, is an address of this machine`
   if (peer.cidr.contains(end.ip)) return `it contains the end of its own tunnel, ${end.ip}`
-  return reach(peer, site, end)
+  return reach(peer, site, end, gateway)
 }
 
 function commonEnd(family: Family, {ends}: Vtep, {devices}: Site): VtepEnd | undefined {
@@ -41,10 +44,9 @@ function gatewayTo(cidr: Cidr, {ip, mac}: VtepEnd): Ip {
   return ip.family === 4 ? ip : cidr.address
 }
 
-function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd) {
+function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd, gateway: Ip) {
   const {cidr} = peer
   const dev = site.devices[ip.family]!
-  const gateway = gatewayTo(cidr, {ip, mac})
   const hop = cidr.family === 4 ? {gateway, dev, onlink: true} : {gateway, dev}
   const neighbour: Neighbour = {index: dev, ip: gateway, mac, state: PERMANENT}
   const fdb: FdbEntry = {index: dev, mac, remote: ip, state: PERMANENT, flags: SELF}
