@@ -70,7 +70,12 @@ function measure(report: RouteReport, metrics: Metrics): void {
       metrics.tunnelChanges.inc({network, object, op}, count)
   for (const {refusal} of refused) metrics.routeErrors.inc({network, code: refusal.code})
   metrics.driftRepairs.inc({network}, report.repaired)
-  for (const family of [4, 6] as const) metrics.routes.set({network, family}, report.routes[family])
+  for (const family of [4, 6] as const) {
+    metrics.routes.set({network, family}, report.routes[family])
+    const mtu = report.mtu[family]
+    if (mtu === undefined) metrics.mtu.remove({network, family})
+    else metrics.mtu.set({network, family}, mtu)
+  }
   metrics.peers.set({network}, report.peers)
   const overlaps = report.problems.filter(({kind}) => kind === 'overlap').length
   metrics.conflicts.set({network}, report.conflicts.length + overlaps)

@@ -73,13 +73,8 @@ function requestOf(change: Change): Request {
   }
 }
 
-/** A unicast MAC leads to one remote, and goes whole, however it is bound; a group's or the zero MAC may have several. */
-function doomed(entry: FdbEntry): FdbEntry {
-  const isGroup = (Number.parseInt(entry.mac.slice(0, 2), 16) & 1) === 1 || entry.mac === '00:00:00:00:00:00'
-  if (isGroup) return entry
-  const {index, mac, state, flags} = entry
-  return {index, mac, state, flags}
-}
+/** Without its remote a MAC goes whole, however it is bound; of one that is not bound as we say, nothing would. */
+const doomed = ({index, mac, state, flags}: FdbEntry): FdbEntry => ({index, mac, state, flags})
 
 function linkRequest(change: LinkChange): Request {
   switch (change.op) {

@@ -8,7 +8,7 @@ import {VXLAN_OVERHEAD} from './tunnels.ts'
 import {underlayMtu} from './underlay.ts'
 
 /** Bytes. RFC 8200: a device with less has no IPv6. */
-const IPV6_LEAST = 1280
+export const IPV6_LEAST = 1280
 
 export interface EffectiveMtu {
   readonly bytes: Readonly<Partial<Record<Family, number>>>

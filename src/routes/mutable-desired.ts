@@ -26,12 +26,14 @@ export class MutableDesired implements Desired {
     neighbour: standing => this.tunnels.get(standing.index)?.neighbours.set(`${standing.ip}`, standing),
     fdb: standing => this.tunnels.get(standing.index)?.fdb.set(standing.mac, standing),
   }
+  readonly #site: Site
   readonly #settled: readonly Problem[]
   readonly #troubled = new Map<NodeName, readonly Problem[]>()
   #problems: readonly Problem[] | undefined
 
   /** `settled`: the problems of the whole. */
   constructor(site: Site, settled: readonly Problem[]) {
+    this.#site = site
     this.#settled = settled
     for (const index of Object.values(site.devices))
       this.tunnels.set(index, {addresses: [], neighbours: new Map(), fdb: new Map()})
@@ -65,7 +67,8 @@ export class MutableDesired implements Desired {
       if (!ip) continue
       const flags = family === 6 ? NODAD | NOPREFIXROUTE : 0
       for (const [index, {addresses}] of this.tunnels)
-        addresses.push({index, ip, length: hostLength(family), scope: 'global', flags})
+        if (family === 4 || !this.#site.withoutIpv6?.has(index))
+          addresses.push({index, ip, length: hostLength(family), scope: 'global', flags})
     }
   }
 

@@ -13,7 +13,7 @@ import {Comparison} from './comparison.ts'
 import {type Cluster, type Desired, findSelf} from './desired.ts'
 import {additions, type RouteConflict} from './diff.ts'
 import {Fight} from './fight.ts'
-import {effectiveMtu} from './mtu.ts'
+import {effectiveMtu, IPV6_LEAST} from './mtu.ts'
 import {NeighbourhoodWatch} from './neighbourhood.ts'
 import type {RouteNetwork} from './network.ts'
 import {nodeAddresses} from './node-addresses.ts'
@@ -132,11 +132,13 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const macs = Object.values(tunnels)
       .map(({mac}) => mac)
       .join(' ')
+    const narrow = Object.values(tunnels).filter(({mtu}) => mtu < IPV6_LEAST)
     const site: Site = {
       network,
       underlay,
       devices: indexesOf(tunnels),
       macs: new Set(macs.split(' ')),
+      withoutIpv6: new Set(narrow.map(({index}) => index)),
       ownRanges: own ? ownRanges(own, addresses) : [],
     }
     const neighbourhood = neighbours.look(kernel, underlay)
@@ -149,13 +151,22 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       ...(network.nodeAddresses.linkLocal && {overLinkLocal: these => neighbourhood.overLinkLocal(these)}),
     }
     const self = own && `${own.name} ${own.podCIDRs} ${addresses}`
-    const now = [self, hostPods, formatUnderlay(underlay), site.devices[4], site.devices[6], macs, neighbourhood]
+    const now = [
+      self,
+      hostPods,
+      formatUnderlay(underlay),
+      site.devices[4],
+      site.devices[6],
+      macs,
+      narrow.length,
+      neighbourhood,
+    ]
     const moved = now.some((each, i) => each !== place[i])
     place = now
     const {desired, touched} = await planner.update(cluster, site, moved)
 
     await comparison.find(desired, kernel, touched, changes =>
-      writes.begin(partial ? additions(changes, kernel) : changes),
+      writes.begin(partial ? additions(changes, kernel) : own ? changes : changes.filter(isOfPeers)),
     )
     await writes.end()
     const {written, refused} = writes
@@ -188,6 +199,9 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     }
   }
 }
+
+/** While nothing is known of this node, what is its own stays as it is. */
+const isOfPeers = ({object, item}: Change): boolean => object !== 'route' || item.type === 'unicast'
 
 /** The one list that is not empty stays the same object: who has seen it need not look again. */
 function joined(...lists: readonly (readonly Problem[])[]): readonly Problem[] {

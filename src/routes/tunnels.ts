@@ -38,7 +38,10 @@ export function wantedTunnels(
     const candidates = addresses.filter(address => address.family === family && !isLinkLocal(address))
     const standing = linkNamed(state, deviceName(network, family))
     const kept = candidates.find(address => `${address}` === `${standing?.vxlan?.local}`)
-    const ip = kept && local.has(`${kept}`) ? kept : (candidates.find(address => local.has(`${address}`)) ?? kept)
+    const here = (address: Ip | undefined) => (address && local.has(`${address}`) ? address : undefined)
+    // At last what stands: an interface may get an address after the object tells of it.
+    const ip =
+      here(kept) ?? candidates.find(here) ?? kept ?? (candidates.length > 0 ? here(standing?.vxlan?.local) : undefined)
     return ip ? [specOf(network, own, ip, mtuOver(network, state, ip) ?? standing?.mtu)] : []
   })
 }

@@ -1,7 +1,7 @@
 /** A backend turns a peer's pod range into what leads there; nothing else knows how. */
 import type {NodeFacts} from '../../model/facts.ts'
 import type {Cidr, Ip} from '../../model/ip.ts'
-import {type FdbEntry, type Neighbour, type NextHop, type Route, TABLE_MAIN} from '../../model/net.ts'
+import {type FdbEntry, type IfIndex, type Neighbour, type NextHop, type Route, TABLE_MAIN} from '../../model/net.ts'
 import type {Devices} from '../../model/plans.ts'
 import type {RouteNetwork} from '../network.ts'
 import type {Underlay} from '../underlay.ts'
@@ -27,6 +27,8 @@ export interface Site {
   readonly devices: Devices
   /** The MACs of these. */
   readonly macs?: ReadonlySet<string>
+  /** Those of the devices that cannot have IPv6: their MTU is too small. */
+  readonly withoutIpv6?: ReadonlySet<IfIndex>
   /** This node's pod ranges that are served. @default all that its object names */
   readonly ownRanges?: readonly Cidr[]
 }

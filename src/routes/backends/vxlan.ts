@@ -20,7 +20,7 @@ export const vxlan: Backend = (peer, site) => {
   const differs = (['vni', 'port'] as const).find(key => vtep[key] !== network.vxlan[key])
   if (differs) return `its tunnel has the ${differs} ${vtep[differs]}, and ours ${network.vxlan[differs]}`
   const end = commonEnd(peer.cidr.family, vtep, site)
-  if (!end) return `no tunnel of this node has the family of ${ends(vtep)}`
+  if (!end) return whyNoEnd(peer.cidr.family, vtep, site)
   if (underlay.local.has(`${end.ip}`)) return `the end of its tunnel, ${end.ip}, is an address of this machine`
   if (site.macs?.has(end.mac)) return `the MAC of its tunnel, ${end.mac}, is also that of this node's`
   const gateway = gatewayTo(peer.cidr, end)
@@ -30,8 +30,11 @@ export const vxlan: Backend = (peer, site) => {
   return reach(peer, site, end, gateway)
 }
 
-function commonEnd(family: Family, {ends}: Vtep, {devices}: Site): VtepEnd | undefined {
-  const usable = ends.filter(end => devices[end.ip.family] !== undefined)
+function commonEnd(family: Family, {ends}: Vtep, {devices, withoutIpv6}: Site): VtepEnd | undefined {
+  const usable = ends.filter(({ip}) => {
+    const dev = devices[ip.family]
+    return dev !== undefined && (family === 4 || !withoutIpv6?.has(dev))
+  })
   return usable.find(end => end.ip.family === family) ?? usable[0]
 }
 
@@ -52,5 +55,10 @@ function reach(peer: Peer, site: Site, {ip, mac}: VtepEnd, gateway: Ip) {
   const fdb: FdbEntry = {index: dev, mac, remote: ip, state: PERMANENT, flags: SELF}
   return {route: routeVia(peer, site, hop), neighbour, fdb}
 }
+
+const whyNoEnd = (family: Family, vtep: Vtep, {withoutIpv6}: Site): string =>
+  family === 6 && withoutIpv6?.size
+    ? "the MTU of this node's tunnel is too small for IPv6"
+    : `no tunnel of this node has the family of ${ends(vtep)}`
 
 const ends = (vtep: Vtep): string => vtep.ends.map(({ip}) => `${ip}`).join(', ') || 'an end, since it has none'
