@@ -63,10 +63,13 @@ export interface Refusal {
   readonly message: string
 }
 
+/** Undefined: it has been made. stood: it was there already, though nobody had told. */
+export type Outcome = Refusal | 'stood' | undefined
+
 /** Carries changes out. */
 export interface KernelWriter {
-  /** Per change, in order: the refusal, or undefined. Rejects only when the outcome is unknown. */
-  write(changes: readonly Change[]): Promise<readonly (Refusal | undefined)[]>
+  /** Per change, in order. Rejects only when an outcome is unknown. */
+  write(changes: readonly Change[]): Promise<readonly Outcome[]>
   /** Lets the kernel look for the MACs of neighbours; what comes of it is seen in its state. Refusals are no matter. */
   resolve(neighbours: readonly {readonly index: IfIndex; readonly ip: Ip}[]): Promise<void>
   /** Resolves once the kernel's state holds what was written: with that state, as the next pass will see it. */

@@ -1,6 +1,6 @@
 /** Changes, carried out by the kernel in one batch. */
 import type {FdbEntry} from '../model/net.ts'
-import type {Change, KernelWriter, LinkChange, OwnLinkSpec, Refusal} from '../model/plans.ts'
+import type {Change, KernelWriter, LinkChange, Outcome, OwnLinkSpec} from '../model/plans.ts'
 import {addAddress, deleteAddress} from './address.ts'
 import type {Kernel} from './kernel.ts'
 import {addLink, deleteLink, setLink} from './link.ts'
@@ -29,12 +29,12 @@ export function kernelWriter(kernel: Kernel, settle: KernelWriter['settle']): Ke
     },
     write: async changes => {
       const errors = await kernel.batch(changes.map(requestOf))
-      const refusals = changes.map(({op, object}, i): Refusal | undefined => {
+      const outcomes = changes.map(({op, object}, i): Outcome => {
         const error = errors[i]
-        const done = op === 'delete' ? GONE.has(`${error?.code}`) : object === 'address' && error?.code === STANDS
-        return done ? undefined : error
+        if (object === 'address' && op === 'add' && error?.code === STANDS) return 'stood'
+        return op === 'delete' && GONE.has(`${error?.code}`) ? undefined : error
       })
-      return nameLinks(kernel, changes, refusals)
+      return nameLinks(kernel, changes, outcomes)
     },
   }
 }
@@ -43,14 +43,14 @@ export function kernelWriter(kernel: Kernel, settle: KernelWriter['settle']): Ke
 async function nameLinks(
   kernel: Kernel,
   changes: readonly Change[],
-  refusals: readonly (Refusal | undefined)[],
-): Promise<readonly (Refusal | undefined)[]> {
-  const made = [...changes.entries()].filter(([i, {object, op}]) => object === 'link' && op === 'add' && !refusals[i])
-  if (made.length === 0) return refusals
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> {
+  const made = [...changes.entries()].filter(([i, {object, op}]) => object === 'link' && op === 'add' && !outcomes[i])
+  if (made.length === 0) return outcomes
   const errors = await kernel.batch(
     made.map(([, {item}]) => setLink((item as OwnLinkSpec).name, {alias: (item as OwnLinkSpec).alias})),
   )
-  const result = [...refusals]
+  const result = [...outcomes]
   for (const [n, [i]] of made.entries()) result[i] = errors[n]
   return result
 }

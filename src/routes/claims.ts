@@ -1,6 +1,7 @@
 /** Who has which pod range: one node per prefix, decided the same way on every node. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import {Cidr, type Family, type Ip, parseCidr} from '../model/ip.ts'
+import {Cidr, type Ip, parseCidr} from '../model/ip.ts'
+import {Hosts, type Lengths} from './hosts.ts'
 
 /** A range, and the node whose pods are in it. */
 export interface Claim {
@@ -70,14 +71,15 @@ export interface Settlement {
   readonly claims: ReadonlyMap<string, Claim>
   /** Where claims meet. */
   readonly problems: readonly Problem[]
-  /** The prefix lengths that occur. */
-  readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
+  readonly lengths: Lengths
+  readonly hosts: Hosts
 }
 
 /**
  * Of two nodes that claim one prefix the newer one has it (its predecessor's object has not gone yet), of two of the
- * same age the one whose name sorts first. Prefixes that merely overlap are all served, the longest match wins. Yields
- * between nodes, so that thousands need not be settled at one go.
+ * same age the one whose name sorts first. Prefixes that merely overlap are all served, the longest match wins. Nobody
+ * has a range around another node's address: what is meant for that node would go elsewhere. Yields between nodes, so
+ * that thousands need not be settled at one go.
  */
 export function* settleClaims(
   nodes: Iterable<NodeFacts>,
@@ -107,8 +109,24 @@ export function* settleClaims(
       }
     }
   }
+  const hosts = new Hosts(lengths)
+  for (const {node} of shares.values()) {
+    yield
+    hosts.add(node)
+  }
+  for (const [text, {cidr, node}] of claims) {
+    yield
+    const host = hosts.within(cidr, node.name)
+    if (!host) continue
+    claims.delete(text)
+    lose(node, cidr)
+    problems.push({
+      kind: 'refused',
+      message: `node ${node.name}: pod range ${cidr} contains ${host.ip}, an address of node ${host.name}; it gets no route`,
+    })
+  }
   for (const problem of nested(claims, lengths)) problems.push(problem)
-  return {shares, claims, problems, lengths}
+  return {shares, claims, problems, lengths, hosts}
 }
 
 function contest(cidr: Cidr, winner: NodeFacts, a: NodeFacts, b: NodeFacts): Problem {

@@ -1,9 +1,10 @@
 /** Keeps what is wanted up to date: whole when this node's own place changes, node by node otherwise. */
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Family} from '../model/ip.ts'
+import type {Cidr} from '../model/ip.ts'
 import type {Site} from './backends/backend.ts'
 import {type Settlement, shareOf} from './claims.ts'
 import {type Cluster, type Desired, plan, planNode, reservedAt} from './desired.ts'
+import {type Hosts, hostsOf, type Lengths, rangeKey} from './hosts.ts'
 import type {MutableDesired} from './mutable-desired.ts'
 import {Touched} from './touched.ts'
 
@@ -23,8 +24,10 @@ interface Planned {
   readonly desired: MutableDesired
   /** Their plans can be made again: kept, they would be a third of the memory. */
   readonly nodes: Map<NodeName, NodeFacts>
+  /** By {@link keyOf}. */
   readonly owners: Map<string, NodeName>
-  readonly lengths: Readonly<Record<Family, ReadonlySet<number>>>
+  readonly lengths: Lengths
+  readonly hosts: Hosts
   /** Up to when of the cluster's log. */
   at: {readonly log: Cluster['log']; readonly mark: number}
 }
@@ -74,9 +77,10 @@ export class Planner {
     // Before anything is looked at: what changes meanwhile is seen again.
     const at = {log: cluster.log, mark: cluster.log?.mark ?? 0}
     const {desired, settlement} = await this.#sliced(plan(cluster, site, node => nodes.set(node.name, node)))
-    const owners = new Map([...settlement.claims].map(([cidr, {node}]) => [cidr, node.name]))
+    const owners = new Map([...settlement.claims.values()].map(({cidr, node}) => [keyOf(cidr), node.name]))
     this.#entangled = desired.clashes || settlement.problems.length > 0 || isMixed(settlement)
-    this.#planned = {desired, nodes, owners, lengths: settlement.lengths, at}
+    const {lengths, hosts} = settlement
+    this.#planned = {desired, nodes, owners, lengths, hosts, at}
     return desired
   }
 
@@ -94,23 +98,35 @@ export class Planner {
     return touched
   }
 
-  #drop({nodes, desired, owners}: Planned, name: NodeName, cluster: Cluster, site: Site, touched: Touched): void {
+  #drop(
+    {nodes, desired, owners, hosts}: Planned,
+    name: NodeName,
+    cluster: Cluster,
+    site: Site,
+    touched: Touched,
+  ): void {
     const known = nodes.get(name)
     if (!known) return
     const before = planNode(shareOf(known, reservedAt(site)), cluster, site)
     desired.remove(name, before)
     touched.addPlan(before)
     nodes.delete(name)
-    for (const cidr of known.podCIDRs) if (owners.get(`${cidr}`) === name) owners.delete(`${cidr}`)
+    hosts.remove(known)
+    for (const cidr of known.podCIDRs) if (owners.get(keyOf(cidr)) === name) owners.delete(keyOf(cidr))
   }
 
   #put(planned: Planned, node: NodeFacts, cluster: Cluster, site: Site, touched: Touched): boolean {
-    const {desired, nodes, owners, lengths} = planned
+    const {desired, nodes, owners, lengths, hosts} = planned
     const share = shareOf(node, reservedAt(site))
     for (const cidr of share.cidrs) {
-      if ((owners.get(`${cidr}`) ?? node.name) !== node.name || !lengths[cidr.family].has(cidr.length)) return false
-      owners.set(`${cidr}`, node.name)
+      if ((owners.get(keyOf(cidr)) ?? node.name) !== node.name || !lengths[cidr.family].has(cidr.length)) return false
+      if (hosts.within(cidr, node.name)) return false
+      owners.set(keyOf(cidr), node.name)
     }
+    for (const ip of hostsOf(node))
+      for (const length of lengths[ip.family])
+        if ((owners.get(rangeKey(ip, length)) ?? node.name) !== node.name) return false
+    hosts.add(node)
     const nodePlan = planNode(share, cluster, site)
     desired.add(node.name, nodePlan)
     if (desired.clashes) return false
@@ -122,5 +138,7 @@ export class Planner {
 
 /** Nodes. To follow more of them one by one takes as long as to plan all, and is not done in slices. */
 const MANY = 100
+
+const keyOf = ({address, length}: Cidr): string => rangeKey(address, length)
 
 const isMixed = ({lengths}: Settlement): boolean => lengths[4].size > 1 || lengths[6].size > 1

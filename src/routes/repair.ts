@@ -35,9 +35,8 @@ function wasWanted(change: Change, {desired, tunnels}: Before): boolean {
       const wanted = desired.tunnels.get(change.item.index)?.fdb.get(change.item.mac)
       return wanted !== undefined && `${wanted.remote}` === `${change.item.remote}`
     }
-    // One that is added may stand already: IPv6 tells of an address some time after it was made.
     case 'address':
-      return change.op === 'delete'
+      return desired.tunnels.get(change.item.index)?.addresses.some(({ip}) => `${ip}` === `${change.item.ip}`) ?? false
     case 'link':
       return tunnels?.some(({name}) => name === change.item.name) ?? false
   }

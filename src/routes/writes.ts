@@ -37,11 +37,11 @@ export class Writes {
   }
 
   async #write(changes: readonly Change[]): Promise<void> {
-    const refusals = await this.#writer.write(changes)
+    const outcomes = await this.#writer.write(changes)
     for (const [i, change] of changes.entries()) {
-      const refusal = refusals[i]
-      if (refusal) this.refused.push({change, refusal})
-      else this.written.push(change)
+      const outcome = outcomes[i]
+      if (outcome === undefined) this.written.push(change)
+      else if (outcome !== 'stood') this.refused.push({change, refusal: outcome})
     }
   }
 }

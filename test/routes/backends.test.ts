@@ -650,7 +650,7 @@ for (const range of ['0.0.0.0/0', '192.168.0.0/16', '192.168.0.0/28'])
   })
 
 test('an own range that is refused, or around the own address, sets no address on the tunnels', t => {
-  const result = desired(nodes('a 0.0.0.0/0 10.8.0.0/16 10.9.0.0/16 via 10.8.0.11', 'b 10.8.2.0/24 ends 10.9.9.12'), {
+  const result = desired(nodes('a 0.0.0.0/0 10.8.0.0/16 10.7.0.0/16 via 10.8.0.11', 'b 10.8.2.0/24 ends 10.9.9.12'), {
     backend: 'vxlan',
     mode: 'ptp',
     links: ['2 eth0 10.8.0.11/32'],
@@ -658,9 +658,9 @@ test('an own range that is refused, or around the own address, sets no address o
   })
   t.is(
     format(result),
-    'unreachable 10.9.0.0/16 proto 107 metric 2048\n' +
+    'unreachable 10.7.0.0/16 proto 107 metric 2048\n' +
       '10.8.2.0/24 via 10.9.9.12 dev 4 onlink proto 107 metric 2048\n' +
-      'addr 4 10.9.0.0/32\n' +
+      'addr 4 10.7.0.0/32\n' +
       'neigh 4 10.9.9.12 02:00:00:00:04:12\n' +
       'fdb 4 02:00:00:00:04:12 10.9.9.12',
   )

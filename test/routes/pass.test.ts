@@ -162,10 +162,10 @@ test('it has one as soon as our tunnel has its own MAC again', async t => {
 test('an own range around the own address costs no way to others, and is told of', async t => {
   const {port, state} = writer()
   const report = await passOf(port)(
-    input(state(), nodes('a 192.168.0.0/16 via 192.168.0.11', 'b 10.1.2.0/24 via 192.168.0.12')),
+    input(state(), nodes('a 10.7.0.0/16 via 192.168.0.11 10.7.0.5', 'b 10.1.2.0/24 via 192.168.0.12')),
   )
   t.is(summary(report), 'add 10.1.2.0/24 | refused 0 | repaired 0 | v4 1 | start')
   t.deepEqual(messages(report), [
-    'node a: its pod range 192.168.0.0/16 contains its own address; give its pods a range of their own',
+    'node a: its pod range 10.7.0.0/16 contains its own address; give its pods a range of their own',
   ])
 })

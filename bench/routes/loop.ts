@@ -1,0 +1,59 @@
+/** Part "loop": how long the agent's main loop keeps others waiting while it starts. */
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {pathToFileURL} from 'node:url'
+import type {Row} from '../results.ts'
+import {median, percentile} from '../statistics.ts'
+import {columnOf} from './case.ts'
+import type {Session} from './session.ts'
+import {Tally} from './tally.ts'
+
+const PART = 'main loop'
+const ROWS = {
+  p99: {name: "agent's start, delay p99", unit: 'ms', target: {atMost: 10}},
+  max: {name: "agent's start, delay max", unit: 'ms'},
+} as const satisfies Record<string, Row>
+/** Milliseconds without a change after which there are no more to come. */
+const QUIET = 250
+
+/** Of an agent that does not run. */
+export async function measureLoop(session: Session): Promise<void> {
+  const {results, repetitions} = session.bench
+  const column = columnOf(session.what)
+  const starts: number[][] = []
+  for (let turn = 0; turn < repetitions; turn++) starts.push(await lateDuringStart(session))
+  const add = (row: Row, samples: readonly number[]) => results.add(PART, column, row, median(samples), samples)
+  add(
+    ROWS.p99,
+    starts.map(late => percentile(late, 0.99)),
+  )
+  add(
+    ROWS.max,
+    starts.map(late => Math.max(...late)),
+  )
+}
+
+async function lateDuringStart({bench: {run, calm}, site, agent}: Session): Promise<number[]> {
+  await agent.forget()
+  const file = join(run.folder, `${site.name}.turns`)
+  const probe = pathToFileURL(join(import.meta.dirname, 'loop-preload.ts'))
+  probe.searchParams.set('file', file)
+  const tally = await Tally.open(site.path)
+  try {
+    await calm.wait()
+    await agent.start(['--import', `${probe}`])
+    await agent.ready()
+    await tally.quiet(QUIET)
+    await agent.stop()
+  } finally {
+    tally.close()
+  }
+  const {timeOrigin, turns} = JSON.parse(await readFile(file, 'utf8')) as Turns
+  const end = performance.timeOrigin + tally.lastAt - timeOrigin
+  return turns.filter(({at, late}) => at - late <= end).map(({late}) => late)
+}
+
+interface Turns {
+  readonly timeOrigin: number
+  readonly turns: readonly {readonly at: number; readonly late: number}[]
+}

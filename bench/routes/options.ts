@@ -1,0 +1,82 @@
+/** The command line. */
+import {parseArgs} from 'node:util'
+
+export const PARTS = ['facts', 'kernel', 'start', 'footprint', 'latency', 'repair', 'loop'] as const
+export type Part = (typeof PARTS)[number]
+export const BACKENDS = ['direct', 'vxlan'] as const
+export type Backend = (typeof BACKENDS)[number]
+
+export const USAGE = `Usage: npm run bench:routes -- [options]
+
+  --only PART,...      ${PARTS.join(', ')} (default: all)
+  --nodes N,...        sizes of the cluster, 2 to 20000 (default 1000,5000)
+  --backend NAME,...   ${BACKENDS.join(', ')} (default: both)
+  --repetitions N      how often what has a median is measured (default 5)
+  --patience SECONDS   how long to wait, altogether, for others to be done with the machine (default 60)
+  --json FILE          where the figures go (default bench/results/routes.json)
+  --help               print this
+
+Figures depend on what else the machine does: each is the median of several, or a percentile of many, measured when
+nobody else is busy as far as the patience allows. The last line tells how much others were.
+`
+
+export interface Options {
+  readonly parts: ReadonlySet<Part>
+  readonly sizes: readonly number[]
+  readonly backends: readonly Backend[]
+  readonly repetitions: number
+  /** Milliseconds. */
+  readonly patience: number
+  readonly json: string
+  readonly help: boolean
+}
+
+/** The message is one sentence. */
+export class UsageError extends Error {}
+
+/** Throws {@link UsageError}. */
+export function parseOptions(args: string[], defaultJson: string): Options {
+  const {only, nodes, backend, repetitions, patience, json, help} = parse(args)
+  return {
+    parts: new Set(only === undefined ? PARTS : words('--only', only, PARTS)),
+    sizes: nodes.split(',').map(text => wholeNumber('--nodes', text, 2, 20_000)),
+    backends: backend === undefined ? BACKENDS : words('--backend', backend, BACKENDS),
+    repetitions: wholeNumber('--repetitions', repetitions, 1, 100),
+    patience: wholeNumber('--patience', patience, 0, 3600) * 1000,
+    json: json ?? defaultJson,
+    help,
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        only: {type: 'string'},
+        nodes: {type: 'string', default: '1000,5000'},
+        backend: {type: 'string'},
+        repetitions: {type: 'string', default: '5'},
+        patience: {type: 'string', default: '60'},
+        json: {type: 'string'},
+        help: {type: 'boolean', short: 'h', default: false},
+      },
+    }).values
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('. ')[0]!)
+  }
+}
+
+function words<W extends string>(option: string, text: string, known: readonly W[]): W[] {
+  return text.split(',').map(word => {
+    if (!known.includes(word as W)) throw new UsageError(`${option} takes ${known.join(', ')}, not "${word}"`)
+    return word as W
+  })
+}
+
+function wholeNumber(option: string, text: string, from: number, to: number): number {
+  const value = Number(text)
+  if (!/^\d{1,9}$/.test(text) || value < from || value > to)
+    throw new UsageError(`${option} takes whole numbers from ${from} to ${to}, not "${text}"`)
+  return value
+}
