@@ -171,6 +171,8 @@ export interface FdbEntry {
   readonly vni?: number
   /** UDP. */
   readonly port?: number
+  /** The interface that the outer packets are bound to. */
+  readonly via?: IfIndex
   readonly state: number
   /** NTF_*: 2 is self (the device's own table), 4 master (the bridge's). */
   readonly flags: number

@@ -95,6 +95,7 @@ function fdb(verb: string, type: number, flags: number, entry: FdbSpec): Request
       if (entry.vlan !== undefined) to.attribute(NDA.VLAN, 2, entry.vlan)
       if (entry.vni !== undefined) to.attribute(NDA.VNI, 4, entry.vni)
       if (entry.port !== undefined) to.portAttribute(NDA.PORT, entry.port)
+      if (entry.via !== undefined) to.attribute(NDA.IFINDEX, 4, entry.via)
     },
   }
 }
@@ -143,7 +144,7 @@ export function decodeNeighbour(body: Buffer): Neighbour | undefined {
 
 export function decodeFdb(body: Buffer): FdbEntry | undefined {
   if (body.length < BODY_BYTES || body[0] !== AF_BRIDGE) return undefined
-  const {destination, mac, vlan, vni, port} = decode(body)
+  const {destination, mac, vlan, vni, port, via} = decode(body)
   if (!mac) return undefined
   return present<FdbEntry>({
     index: body.readInt32LE(4) as IfIndex,
@@ -152,19 +153,21 @@ export function decodeFdb(body: Buffer): FdbEntry | undefined {
     vlan,
     vni,
     port,
+    via,
     state: body.readUInt16LE(8),
     flags: body[10]!,
   } as FdbEntry)
 }
 
 function decode(body: Buffer) {
-  const found: {destination?: Ip; mac?: Mac; vlan?: number; vni?: number; port?: number} = {}
+  const found: {destination?: Ip; mac?: Mac; vlan?: number; vni?: number; port?: number; via?: IfIndex} = {}
   attributes(body, BODY_BYTES, (type, payload) => {
     if (type === NDA.DST) Object.assign(found, {destination: read.ip(payload)})
     else if (type === NDA.LLADDR) Object.assign(found, {mac: read.mac(payload)})
     else if (type === NDA.VLAN) Object.assign(found, {vlan: read.u16(payload)})
     else if (type === NDA.VNI) Object.assign(found, {vni: read.u32(payload)})
     else if (type === NDA.PORT) Object.assign(found, {port: read.port(payload)})
+    else if (type === NDA.IFINDEX) Object.assign(found, {via: read.u32(payload)})
   })
   return found
 }

@@ -186,7 +186,7 @@ function diffMac(wanted: FdbEntry | undefined, standing: readonly FdbEntry[], di
 }
 
 const equalFdb = (a: FdbEntry, b: FdbEntry): boolean =>
-  `${a.remote}` === `${b.remote}` && a.state === b.state && a.vni === b.vni && a.port === b.port
+  `${a.remote}` === `${b.remote}` && a.state === b.state && a.vni === b.vni && a.port === b.port && a.via === b.via
 
 /** NUD_PERMANENT, linux/neighbour.h. Others come and go by themselves. */
 const PERMANENT = 0x80

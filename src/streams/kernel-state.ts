@@ -256,7 +256,7 @@ const sameHop = (a: NextHop, b: NextHop): boolean =>
   a.dev === b.dev && a.onlink === b.onlink && a.weight === b.weight && `${a.gateway}` === `${b.gateway}`
 
 const sameRemote = (a: FdbEntry, b: FdbEntry): boolean =>
-  `${a.remote}` === `${b.remote}` && a.port === b.port && a.vni === b.vni
+  `${a.remote}` === `${b.remote}` && a.port === b.port && a.vni === b.vni && a.via === b.via
 
 function entryOf<K, L, V>(map: Map<K, Map<L, V>>, key: K): Map<L, V> {
   let inner = map.get(key)

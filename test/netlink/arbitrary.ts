@@ -122,6 +122,7 @@ export const fdbEntry: fc.Arbitrary<FdbEntry> = family.chain(of =>
     vlan: maybe(fc.nat(4095)),
     vni: maybe(fc.nat(0xffffff)),
     port: maybe(u16),
+    via: maybe(index),
     state: u16,
     flags: fc.nat(255),
   }),
