@@ -200,6 +200,7 @@ function neighbourTheirs(entry: Neighbour | FdbEntry) {
         vlan: entry.vlan,
         vni: entry.vni === undefined ? undefined : u32(entry.vni),
         port: entry.port === undefined ? undefined : beU16(entry.port),
+        ifindex: entry.via === undefined ? undefined : u32(entry.via),
       }),
     },
   }
