@@ -26,8 +26,8 @@ export interface Witness {
   fdb(standing: FdbEntry): void
 }
 
-/** Changes. The kernel takes a few milliseconds for as many. */
-const PORTION = 500
+/** Changes. Few enough to be encoded at one go without holding anybody up. */
+const PORTION = 250
 
 /** What is to be done, as it is found. */
 export class Diff {
