@@ -38,21 +38,18 @@ export interface Identity {
 /** Facts and the kernel's state, whenever one of them changes and both are known: nothing is pruned before that. */
 export function wakes({nodes$, kernel$, hostPods$}: Sources): Observable<PassInput> {
   return merge(
-    hostPods$.pipe(map(view => ({hostPods: hostPodsView(view)}))),
-    nodes$.pipe(map(nodes => ({nodes, source: 'node' as const}))),
-    kernel$.pipe(map(kernel => ({kernel, source: 'kernel' as const}))),
+    hostPods$.pipe(map(view => ({hostPods: hostPodsView(view), source: 'node' as const, since: momentOf(view)}))),
+    nodes$.pipe(map(nodes => ({nodes, source: 'node' as const, since: momentOf(nodes)}))),
+    kernel$.pipe(map(kernel => ({kernel, source: 'kernel' as const, since: momentOf(kernel)}))),
   ).pipe(
-    scan((known: Known, news): Known => ({...known, ...news}), {source: 'node'}),
+    scan((known: Known, news): Known => ({...known, ...news}), {source: 'node', since: 0}),
     filter(isComplete),
-    map(({nodes, kernel, hostPods, source}) => ({
-      nodes,
-      hostPods,
-      kernel: kernel.state,
-      source,
-      since: source === 'node' ? nodes.at : kernel.at,
-    })),
+    map(({nodes, hostPods, kernel, source, since}) => ({nodes, hostPods, kernel: kernel.state, source, since})),
   )
 }
+
+/** When its newest change arrived. */
+const momentOf = (view: {readonly synced: boolean; readonly at?: number}): number => view.at ?? performance.now()
 
 const hostPodsView = (view: View<NodeName, readonly Ip[]>): HostPodsView => ({
   synced: view.synced,
@@ -96,6 +93,7 @@ interface Known {
   readonly kernel?: KernelView
   readonly hostPods?: HostPodsView
   readonly source: PassInput['source']
+  readonly since: number
 }
 
 type Complete = Known & {

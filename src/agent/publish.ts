@@ -28,7 +28,13 @@ export function publish(client: KubeClient, log: Logger, metrics: Metrics): Oper
         if (wanted) await annotateNode(client, wanted.node, annotationOf(wanted), signal)
         return {wanted}
       },
-      {failed: ({error}) => error !== undefined, onThrow: error => ({error}), backoff: {baseMs: 500}},
+      {
+        failed: ({error}) => error !== undefined,
+        // Two agents that take themselves for one node would answer each other at once, and all others would hear it.
+        rest: ({wanted}) => (wanted ? REST_MS : 0),
+        onThrow: error => ({error}),
+        backoff: {baseMs: 500},
+      },
     ),
     tap(({wanted, error}) => {
       if (error !== undefined) {
@@ -39,6 +45,9 @@ export function publish(client: KubeClient, log: Logger, metrics: Metrics): Oper
     }),
   )
 }
+
+/** Milliseconds between two publications. */
+const REST_MS = 2000
 
 /** Milliseconds after which what was written and is still not there is written again. */
 const AGAIN_MS = 30_000

@@ -86,19 +86,22 @@ export function flow(
   return merge(health(config, status, metrics, log), forwarding(kernel, kernel$, status, log), ...passes)
 }
 
-/** How many nodes the routes that carry our marks lead to, at least. */
+/** How many nodes the routes that carry our marks lead to, at least: each is behind a gateway of its own. */
 function countNodes({routes}: KernelState, networks: Config['networks']): number {
-  const counts = new Map<string, number>()
-  for (const {protocol, destination} of [...routes.values()].flat()) {
-    if (!networks.some(network => network.protocol === protocol)) continue
+  const gateways = new Map<string, Set<string>>()
+  for (const {protocol, destination, nextHops} of [...routes.values()].flat()) {
+    const gateway = nextHops[0]?.gateway
+    if (!gateway || !networks.some(network => network.protocol === protocol)) continue
     const key = `${protocol} ${destination.family}`
-    counts.set(key, (counts.get(key) ?? 0) + 1)
+    gateways.set(key, (gateways.get(key) ?? new Set()).add(`${gateway}`))
   }
-  return Math.max(0, ...counts.values())
+  return Math.max(0, ...[...gateways.values()].map(({size}) => size))
 }
 
 /** Some refused routes are a trouble to tell; when not one route stands, pods cannot rely on the network. */
-function whyUnready({routes, refused}: RouteReport): string | undefined {
+function whyUnready({routes, peers, refused}: RouteReport): string | undefined {
   const [first] = refused
-  return first && routes[4] + routes[6] === 0 ? `the kernel refuses every route: ${first.refusal.message}` : undefined
+  return first && peers > 0 && routes[4] + routes[6] === 0
+    ? `the kernel refuses every route: ${first.refusal.message}`
+    : undefined
 }

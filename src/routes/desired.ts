@@ -88,7 +88,8 @@ export function* plan(
   site: Site,
   planned: (node: NodeFacts) => void = () => {},
 ): Generator<void, {desired: MutableDesired; settlement: Settlement}, undefined> {
-  const settlement = yield* settleClaims(cluster.nodes.values(), reservedAt(site))
+  // Of one moment: the map is live, and there are pauses.
+  const settlement = yield* settleClaims([...cluster.nodes.values()], reservedAt(site))
   const shares = [...settlement.shares.values()]
   const desired = yield* planShares(shares, settlement, cluster, site, planned)
   // Who has what two want must not depend on who was asked first.
@@ -108,7 +109,7 @@ function* planShares(
     yield
     desired.add(share.node.name, planNode(share, cluster, site))
     planned(share.node)
-    if (share.node === cluster.own) desired.addOwn(share.cidrs.filter(cidr => !isAround(cidr, cluster)))
+    if (share.node.name === cluster.own?.name) desired.addOwn(share.cidrs.filter(cidr => !isAround(cidr, cluster)))
   }
   return desired
 }

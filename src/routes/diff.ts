@@ -167,7 +167,7 @@ export function diffRoutes(
       foreign.map(route => ({wanted, foreign: route, blocks: blocked && route.metric === wanted.metric})),
     )
   // A replace takes the place of a route of the same metric; every other one of ours is left over.
-  const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric)
+  const replaced = stands || blocked ? undefined : ours.find(route => route.metric === wanted.metric && !route.tos)
   if (replaced) diff.do('replace', {object: 'route', op: 'replace', item: wanted})
   else if (!stands && !blocked) diff.do('add', {object: 'route', op: 'add', item: wanted})
   for (const item of ours)

@@ -123,6 +123,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const writes = new Writes(writer)
 
     const {own, addresses, underlay} = look(options, input)
+    const known = own !== undefined && addresses.length > 0
     const wanted = wantedTunnels(network, own, addresses, input.kernel, underlay.local)
     const devices = diffTunnels(network, wanted, input.kernel)
     void writes.begin(partial ? additions(devices.changes, input.kernel) : devices.changes)
@@ -158,7 +159,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       site.devices[4],
       site.devices[6],
       macs,
-      narrow.length,
+      narrow.map(({index}) => index).join(),
       neighbourhood,
     ]
     const moved = now.some((each, i) => each !== place[i])
@@ -166,13 +167,13 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
     const {desired, touched} = await planner.update(cluster, site, moved)
 
     await comparison.find(desired, kernel, touched, changes =>
-      writes.begin(partial ? additions(changes, kernel) : own ? changes : changes.filter(isOfPeers)),
+      writes.begin(partial ? additions(changes, kernel) : known ? changes : withoutDoubt(changes, nodes.items)),
     )
     await writes.end()
     const {written, refused} = writes
     if (!partial) comparison.made(refused.map(({change}) => change))
     const {unresolved} = neighbourhood
-    if (unresolved.length > 0) await writer.resolve(unresolved)
+    if (unresolved.length > 0) await writer.resolve(unresolved).catch(() => {})
 
     const mtu = effectiveMtu(network, addresses, underlay.local, tunnels, kernel)
     const repaired = before ? written.filter(change => isRepair(change, before!, touched)).length : 0
@@ -200,8 +201,18 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
   }
 }
 
-/** While nothing is known of this node, what is its own stays as it is. */
-const isOfPeers = ({object, item}: Change): boolean => object !== 'route' || item.type === 'unicast'
+/**
+ * While nothing is known of this node, it cannot be told what is reached over its own addresses: what is its own stays, and
+ * so do the routes to nodes that are still there.
+ */
+function withoutDoubt(changes: readonly Change[], nodes: NodesView['items']): readonly Change[] {
+  if (!changes.some(({op}) => op === 'delete')) return changes
+  const claimed = new Set([...nodes.values()].flatMap(({podCIDRs}) => podCIDRs.map(String)))
+  return changes.filter(
+    ({object, op, item}) =>
+      object !== 'route' || op !== 'delete' || (item.type === 'unicast' && !claimed.has(`${item.destination}`)),
+  )
+}
 
 /** The one list that is not empty stays the same object: who has seen it need not look again. */
 function joined(...lists: readonly (readonly Problem[])[]): readonly Problem[] {

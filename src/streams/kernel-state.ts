@@ -105,8 +105,11 @@ export class MutableKernelState implements KernelState {
   }
 
   #address(address: Address, gone: boolean): boolean {
-    const others = (this.addresses.get(address.index) ?? []).filter(other => !sameAddress(other, address))
-    const left = gone ? others : [...others, address]
+    const standing = this.addresses.get(address.index) ?? []
+    const at = standing.findIndex(other => sameAddress(other, address))
+    const others = standing.filter((_, i) => i !== at)
+    // One that is only renewed keeps its place.
+    const left = gone ? others : at < 0 ? [...others, address] : standing.with(at, address)
     if (left.length > 0) this.addresses.set(address.index, left)
     else this.addresses.delete(address.index)
     if (!gone) return true

@@ -57,15 +57,24 @@ export function createMirror(source: KernelSource, options: MirrorOptions = {}):
     view$,
     settle: async () => {
       await source.flush()
-      await current?.resynced
+      await current?.whole
       return current?.state
     },
   }
 }
 
+/** Milliseconds after a dump that only a change asked for, and times what it took, until the next such one. */
+const REST_MS = 100
+const REST_FACTOR = 4
+
 class Fold {
-  /** Resolves when no dump is under way. */
-  resynced: Promise<void> = Promise.resolve()
+  /** Resolves when nothing is missing from the state that the kernel would have told: after a dump, where it was lost. */
+  whole: Promise<void> | undefined
+  #madeWhole: (() => void) | undefined
+  /** Something has been lost since the dump that is under way began. */
+  #lostAgain = false
+  /** On performance.now()'s clock: the next dump that only a change asks for begins no sooner. */
+  #restedAt = 0
   readonly #source: KernelSource
   readonly #options: MirrorOptions
   readonly #emit: (view: KernelView) => void
@@ -93,12 +102,29 @@ class Fold {
   }
 
   resync(reason: ResyncReason): void {
-    if (this.#during) this.#again = reason
-    else this.resynced = this.#read(reason)
+    if (reason === 'start' || reason === 'lost') this.#lose()
+    if (this.#during) this.#again = this.#again === 'lost' ? 'lost' : reason
+    else void this.#read(reason)
+  }
+
+  #lose(): void {
+    if (this.#during) this.#lostAgain = true
+    this.whole ??= new Promise(resolve => {
+      this.#madeWhole = resolve
+    })
+  }
+
+  #gain(): void {
+    if (!this.#lostAgain) {
+      this.#madeWhole?.()
+      this.whole = undefined
+    }
+    this.#lostAgain = false
   }
 
   stop(): void {
     this.#stop.abort()
+    this.#madeWhole?.()
   }
 
   /** Whether something changed that somebody else did. A change that cannot be folded in asks for a dump. */
@@ -115,7 +141,11 @@ class Fold {
   async #read(reason: ResyncReason): Promise<void> {
     const backoff = new Backoff()
     for (let next: ResyncReason | undefined = reason; next && !this.#stop.signal.aborted; ) {
+      this.#during ??= []
+      const restMs = next === 'inexact' ? this.#restedAt - performance.now() : 0
+      if (restMs > 0) await sleep(restMs, this.#stop.signal)
       this.#again = undefined
+      this.#lostAgain = false
       this.#during = []
       this.#options.onResync?.(next)
       const at = performance.now()
@@ -127,6 +157,10 @@ class Fold {
         // Folding the same change twice is harmless; #during stays set, so an inexact one asks for one more dump.
         this.#fold(state, during)
         this.#publish(at)
+        this.#gain()
+        // Who changes the kernel all the time must not have us read it all the time.
+        if (next === 'inexact')
+          this.#restedAt = performance.now() + Math.max(REST_MS, REST_FACTOR * (performance.now() - at))
         next = this.#again
       } catch (error) {
         if (this.#stop.signal.aborted) return

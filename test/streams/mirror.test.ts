@@ -290,3 +290,15 @@ test('who subscribes again starts anew', async t => {
   await kernel.dumps[1]!.end(snapshot('10.2.0.0/24'))
   t.is(kernel.now(), '10.2.0.0/24')
 })
+
+test('what cannot be folded, again and again, neither holds the writer up nor is read without a pause', async t => {
+  const kernel = await synced()
+  for (let round = 0; round < 50; round++) {
+    kernel.changes(...UNCLEAR)
+    const dump = kernel.dumps.find((_, i) => i === kernel.dumps.length - 1)
+    await dump?.end(snapshot('10.1.0.0/24'))
+    await kernel.mirror.settle()
+    await tick()
+  }
+  t.true(kernel.dumps.length < 10, `${kernel.dumps.length} dumps`)
+})
