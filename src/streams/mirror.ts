@@ -143,7 +143,11 @@ class Fold {
     for (let next: ResyncReason | undefined = reason; next && !this.#stop.signal.aborted; ) {
       this.#during ??= []
       const restMs = next === 'inexact' ? this.#restedAt - performance.now() : 0
-      if (restMs > 0) await sleep(restMs, this.#stop.signal)
+      if (restMs > 0) {
+        await sleep(restMs, this.#stop.signal)
+        // What was asked for meanwhile is answered by this one.
+        next = this.#again ?? next
+      }
       this.#again = undefined
       this.#lostAgain = false
       this.#during = []
