@@ -1,6 +1,6 @@
 /** What every part of a run works with. */
 import type {Run} from '../../src/lab/run.ts'
-import type {Calm} from '../machine.ts'
+import type {Calm} from '../calm.ts'
 import type {Results} from '../results.ts'
 
 export interface Bench {

@@ -40,15 +40,17 @@ export async function measureFacts(
   const passes: PassMeasure[] = []
   const times = {floor: [] as number[], batch: [] as number[]}
   for (let turn = 0; turn < repetitions; turn++) {
-    const ours = await makeSite(run)
-    await calm.wait()
-    const args = [...NODE_FLAGS, program, `${what.nodes}`, what.backend, ours.path, file]
-    passes.push(JSON.parse(await run.exec(process.execPath, args)))
+    const {ours, pass} = await calm.measure(async () => {
+      const site = await makeSite(run)
+      const args = [...NODE_FLAGS, program, `${what.nodes}`, what.backend, site.path, file]
+      return {ours: site, pass: JSON.parse(await run.exec(process.execPath, args)) as PassMeasure}
+    })
+    passes.push(pass)
     if (parts.facts) {
       const state = turn === 0 ? await stateText(ours) : undefined
       const batches = await batchesFor(ours)
-      await inFresh(bench, state, 'the floor', async site => times.floor.push(await floor(site, file, turn)))
-      await inFresh(bench, state, 'ip -batch', async site => times.batch.push(await runBatches(run, site, batches)))
+      times.floor.push(await inFresh(bench, state, 'the floor', site => floor(site, file, turn)))
+      times.batch.push(await inFresh(bench, state, 'ip -batch', site => runBatches(run, site, batches)))
     }
     await ours.remove()
   }
@@ -73,17 +75,19 @@ export async function measureFacts(
   }
 }
 
-/** `state`: what must be there afterwards; undefined: not looked at. */
-async function inFresh(
+/** `state`: what must be there afterwards; undefined: not looked at. Resolves with the milliseconds that the work tells. */
+function inFresh(
   {run, calm}: Bench,
   state: string | undefined,
   who: string,
-  work: (site: Site) => Promise<unknown>,
-): Promise<void> {
-  const site = await makeSite(run)
-  await calm.wait()
-  await work(site)
-  if (state !== undefined && (await stateText(site)) !== state)
-    throw new Error(`${who} does not end in the state that netgraft does`)
-  await site.remove()
+  work: (site: Site) => Promise<number>,
+): Promise<number> {
+  return calm.measure(async () => {
+    const site = await makeSite(run)
+    const ms = await work(site)
+    if (state !== undefined && (await stateText(site)) !== state)
+      throw new Error(`${who} does not end in the state that netgraft does`)
+    await site.remove()
+    return ms
+  })
 }

@@ -41,12 +41,15 @@ export async function measureGateways({run, calm, results, repetitions}: Bench, 
   for (const variant of VARIANTS) {
     const samples: number[] = []
     for (let turn = 0; turn < Math.min(repetitions, MOST); turn++) {
-      const site = await makeSite(run)
-      const file = join(run.folder, 'variant')
-      await writeFile(file, await messagesFor(site, variant, nodes))
-      await calm.wait()
-      samples.push(((await floor(site, file, turn)) / (nodes - 1)) * 1000)
-      await site.remove()
+      const ms = await calm.measure(async () => {
+        const site = await makeSite(run)
+        const file = join(run.folder, 'variant')
+        await writeFile(file, await messagesFor(site, variant, nodes))
+        const taken = await floor(site, file, turn)
+        await site.remove()
+        return taken
+      })
+      samples.push((ms / (nodes - 1)) * 1000)
     }
     const column = `${nodes.toLocaleString('en-US')} nodes`
     results.add(PART, column, {name: variant.name, unit: 'µs'}, median(samples), samples)

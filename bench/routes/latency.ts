@@ -3,7 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {median, percentile} from '../statistics.ts'
 import {columnOf} from './case.ts'
 import {nodeName, nodeObject, podCIDRsOf} from './cluster.ts'
-import {type Histogram, histogramOf, since} from './histogram.ts'
+import {histogramOf, since} from './histogram.ts'
 import type {Session} from './session.ts'
 import {nameOf, type Seen, Sight} from './sight.ts'
 import {cpuMs, memory} from './usage.ts'
@@ -28,30 +28,27 @@ const OTHER_RANGES = 20_000
 /** Of an agent that has nothing to do any more. */
 export async function measureLatency(session: Session): Promise<void> {
   const {results, calm} = session.bench
-  const {what, api, agent, site} = session
+  const {what, agent, site} = session
   const column = columnOf(what)
   const sight = await Sight.open(site.path)
   try {
     const add = (name: string, value: number, target?: number, unit = 'ms') =>
       results.add(PART, column, {name, unit, ...(target !== undefined && {target: {atMost: target}})}, value)
-    for (const {rate, seconds} of PACES) {
-      await calm.wait()
-      const cpuBefore = await cpuMs(agent.pid)
-      const ownBefore = histogramOf((await api.askAgent('/metrics'))?.body ?? '')
-      const events = new Events(session, sight)
-      const latencies = await events.play(rate, rate * seconds)
-      const own = since(histogramOf((await api.askAgent('/metrics'))?.body ?? ''), ownBefore)
-      const posts = latencies.POST
+    for (const pace of PACES) {
+      const {latencies, own, cpuMsPerEvent} = await calm.measure(() => play(session, sight, pace))
+      const {rate} = pace
+      const {POST: posts} = latencies
       add(`POST, ${rate} events/s: p50`, median(posts), TARGET.p50)
       add(`POST, ${rate} events/s: p99`, percentile(posts, 0.99), TARGET.p99)
       add(`POST, ${rate} events/s: max`, Math.max(...posts))
-      if (rate !== BUSY!.rate) continue
+      if (pace !== BUSY) continue
       for (const kind of ['PATCH', 'DELETE'] as const) {
         add(`${kind}, ${rate} events/s: p50`, median(latencies[kind]))
         add(`${kind}, ${rate} events/s: p99`, percentile(latencies[kind], 0.99))
       }
-      addOwn(own, rate, add)
-      add(`agent's processor time per event`, ((await cpuMs(agent.pid)) - cpuBefore) / (rate * seconds))
+      add(`netgraft_event_to_kernel, ${rate} events/s: mean`, (own.sum / own.count) * 1000)
+      add(`netgraft_event_to_kernel, ${rate} events/s: p99 at most`, own.atMost(0.99) * 1000)
+      add("agent's processor time per event", cpuMsPerEvent)
     }
     add("agent's RSS after all of them", (await memory(agent.pid)).rss, undefined, 'MB')
   } finally {
@@ -59,9 +56,14 @@ export async function measureLatency(session: Session): Promise<void> {
   }
 }
 
-function addOwn(own: Histogram, rate: number, add: (name: string, ms: number) => void): void {
-  add(`netgraft_event_to_kernel, ${rate} events/s: mean`, (own.sum / own.count) * 1000)
-  add(`netgraft_event_to_kernel, ${rate} events/s: p99 at most`, own.atMost(0.99) * 1000)
+/** As seen from outside, and as the agent itself tells. */
+async function play(session: Session, sight: Sight, {rate, seconds}: (typeof PACES)[number]) {
+  const {api, agent} = session
+  const metrics = async () => histogramOf((await api.askAgent('/metrics'))?.body ?? '')
+  const before = {own: await metrics(), cpu: await cpuMs(agent.pid)}
+  const latencies = await new Events(session, sight).play(rate, rate * seconds)
+  const cpuMsPerEvent = ((await cpuMs(agent.pid)) - before.cpu) / (rate * seconds)
+  return {latencies, own: since(await metrics(), before.own), cpuMsPerEvent}
 }
 
 interface Event {

@@ -18,10 +18,10 @@ const QUIET = 250
 
 /** Of an agent that does not run. */
 export async function measureLoop(session: Session): Promise<void> {
-  const {results, repetitions} = session.bench
+  const {results, repetitions, calm} = session.bench
   const column = columnOf(session.what)
   const starts: number[][] = []
-  for (let turn = 0; turn < repetitions; turn++) starts.push(await lateDuringStart(session))
+  for (let turn = 0; turn < repetitions; turn++) starts.push(await calm.measure(() => lateDuringStart(session)))
   const add = (row: Row, samples: readonly number[]) => results.add(PART, column, row, median(samples), samples)
   add(
     ROWS.p99,
@@ -33,14 +33,13 @@ export async function measureLoop(session: Session): Promise<void> {
   )
 }
 
-async function lateDuringStart({bench: {run, calm}, site, agent}: Session): Promise<number[]> {
+async function lateDuringStart({bench: {run}, site, agent}: Session): Promise<number[]> {
   await agent.forget()
   const file = join(run.folder, `${site.name}.turns`)
   const probe = pathToFileURL(join(import.meta.dirname, 'loop-preload.ts'))
   probe.searchParams.set('file', file)
   const tally = await Tally.open(site.path)
   try {
-    await calm.wait()
     await agent.start(['--import', `${probe}`])
     await agent.ready()
     await tally.quiet(QUIET)

@@ -3,7 +3,9 @@ import {mkdir, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Run} from '../../src/lab/run.ts'
-import {Calm, describeMachine, watchOthers} from '../machine.ts'
+import {Calm} from '../calm.ts'
+import {describeMachine} from '../machine.ts'
+import {watchOthers} from '../others.ts'
 import {Results} from '../results.ts'
 import {formatTables} from '../table.ts'
 import type {Bench} from './bench.ts'
@@ -28,21 +30,22 @@ async function main(args: string[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the benchmark makes network namespaces: run it as root')
   const machine = await describeMachine()
   print(`${machine.commit}, kernel ${machine.kernel}, ${machine.processors}, Node ${machine.node}`)
-  const others = await watchOthers()
   const results = new Results()
+  let othersShare = 0
   // Ends everything, also when this process is killed.
   const run = await Run.start()
-  const bench = {run, results, repetitions: options.repetitions, calm: new Calm(options.patience)}
+  const bench = {run, results, repetitions: options.repetitions, calm: new Calm(run, options.patience)}
+  const others = await watchOthers(run)
   try {
     for (const nodes of options.parts.has('kernel') ? options.sizes : []) {
       tell(`${nodes} nodes: kernel`)
       await measureGateways(bench, nodes)
     }
     for (const backend of options.backends) await measure(bench, backend, options)
+    othersShare = await others()
   } finally {
     await run.end()
   }
-  const othersShare = await others()
   print(`\n${formatTables(results)}`)
   const missed = results.missed.map(({part, column, name}) => `${part}, ${column}: ${name}`)
   print(missed.length === 0 ? 'every target is met' : `targets missed:\n  ${missed.join('\n  ')}`)

@@ -12,7 +12,7 @@ export const USAGE = `Usage: npm run bench:routes -- [options]
   --nodes N,...        sizes of the cluster, 2 to 20000 (default 1000,5000)
   --backend NAME,...   ${BACKENDS.join(', ')} (default: both)
   --repetitions N      how often what has a median is measured (default 5)
-  --patience SECONDS   how long to wait, altogether, for others to be done with the machine (default 60)
+  --patience SECONDS   for waiting while others are busy, and measuring again, altogether (default 120)
   --json FILE          where the figures go (default bench/results/routes.json)
   --help               print this
 
@@ -57,7 +57,7 @@ function parse(args: string[]) {
         nodes: {type: 'string', default: '1000,5000'},
         backend: {type: 'string'},
         repetitions: {type: 'string', default: '5'},
-        patience: {type: 'string', default: '60'},
+        patience: {type: 'string', default: '120'},
         json: {type: 'string'},
         help: {type: 'boolean', short: 'h', default: false},
       },

@@ -38,28 +38,26 @@ export async function measureRepair({bench: {results, calm}, what, site}: Sessio
   try {
     for (const [name, removals] of await entries(kernel)) {
       if (removals.length === 0) continue
-      const ms: number[] = []
-      await calm.wait()
-      for (let i = 0; i < TIMES.entry; i++) {
-        // Not in step with anything.
-        await sleep(5 + Math.random() * 10)
-        ms.push(await away(kernel, sight, removals[(i * 37) % removals.length]!))
-      }
-      add(name, ms, TARGET)
+      const pick = (i: number) => removals[(i * 37) % removals.length]!
+      add(name, await calm.measure(() => repeat(TIMES.entry, async i => away(kernel, sight, pick(i)))), TARGET)
     }
-    const devices: number[] = []
-    await calm.wait()
-    for (let i = 0; i < TIMES.device; i++) {
-      const removal = await tunnel(kernel)
-      if (!removal) return
-      devices.push(await away(kernel, sight, removal))
-      await sleep(50)
-    }
-    add('tunnel device, until the last entry is back', devices)
+    if (!(await tunnel(kernel))) return
+    const devices = () => repeat(TIMES.device, async () => away(kernel, sight, (await tunnel(kernel))!))
+    add('tunnel device, until the last entry is back', await calm.measure(devices))
   } finally {
     sight.close()
     kernel.close()
   }
+}
+
+async function repeat(times: number, work: (i: number) => Promise<number>): Promise<number[]> {
+  const results: number[] = []
+  for (let i = 0; i < times; i++) {
+    // Not in step with anything.
+    await sleep(5 + Math.random() * 10)
+    results.push(await work(i))
+  }
+  return results
 }
 
 async function entries(kernel: Kernel): Promise<[string, Removal[]][]> {

@@ -22,13 +22,11 @@ const QUIET = 250
 
 /** The agent does not run at the end. */
 export async function measureStart(session: Session): Promise<void> {
-  const {results, repetitions} = session.bench
+  const {results, repetitions, calm} = session.bench
   const column = columnOf(session.what)
   const starts = []
   for (let turn = 0; turn < repetitions; turn++) {
-    if (turn > 0) await session.agent.forget()
-    starts.push(await start(session))
-    await session.agent.stop()
+    starts.push(await calm.measure(() => start(session)))
   }
   const row = session.what.nodes <= TARGET.nodes ? {...ALL_STATE, target: {atMost: TARGET.ms}} : ALL_STATE
   const add = (each: Row, samples: readonly number[]) => results.add(PART, column, each, median(samples), samples)
@@ -47,8 +45,7 @@ export async function measureStart(session: Session): Promise<void> {
 
   const restarts = []
   for (let turn = 0; turn < repetitions; turn++) {
-    restarts.push(await restart(session))
-    await session.agent.stop()
+    restarts.push(await calm.measure(() => restart(session)))
   }
   add(
     ROWS.restart,
@@ -57,10 +54,10 @@ export async function measureStart(session: Session): Promise<void> {
   results.add(PART, column, ROWS.restartChanges, Math.max(...restarts.map(({changes}) => changes)))
 }
 
-async function start({bench: {calm}, site, agent, what}: Session) {
+async function start({site, agent, what}: Session) {
+  await agent.forget()
   const tally = await Tally.open(site.path)
   try {
-    await calm.wait()
     const startedAt = await agent.start()
     await agent.ready()
     const cpu = await cpuMs(agent.pid)
@@ -69,13 +66,13 @@ async function start({bench: {calm}, site, agent, what}: Session) {
     return {ms: tally.lastAt - startedAt, cpu, changes: tally.changes}
   } finally {
     tally.close()
+    await agent.stop()
   }
 }
 
-async function restart({bench: {calm}, site, agent}: Session) {
+async function restart({site, agent}: Session) {
   const tally = await Tally.open(site.path)
   try {
-    await calm.wait()
     const startedAt = await agent.start()
     await agent.ready()
     const ms = performance.now() - startedAt
@@ -83,5 +80,6 @@ async function restart({bench: {calm}, site, agent}: Session) {
     return {ms, changes: tally.changes}
   } finally {
     tally.close()
+    await agent.stop()
   }
 }
