@@ -10,6 +10,12 @@
  *   resume(handle)                          one per DATA event: asks for the next (backpressure)
  *   ref(handle, keepsProcessAlive), close(handle)
  *
+ * Beside it the calls that Node lacks, each of which answers at once:
+ *
+ *   peerCredentials(fd) -> [pid, uid, gid]  who connected a unix socket (SO_PEERCRED)
+ *   lock(fd) -> 0 or an errno               flock(2), exclusive, without waiting: EWOULDBLOCK while another holds it
+ *   namespaceType(fd) -> CLONE_NEW*         ioctl_ns(2), NS_GET_NSTYPE; a negative errno: it is no namespace
+ *
  * onEvent(type, id, number, buffer): see enum event_type. Messages are in host byte order, which must be little endian.
  * Lengths are bytes. Pure N-API: it loads into every Node >= 20 without a rebuild.
  */
@@ -17,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -554,6 +563,48 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static bool descriptor(napi_env env, napi_callback_info info, int32_t *fd) {
+  size_t argc = 1;
+  napi_value argv[1];
+  return napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok && argc == 1 &&
+         napi_get_value_int32(env, argv[0], fd) == napi_ok;
+}
+
+static napi_value js_peer_credentials(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  struct ucred who;
+  socklen_t size = sizeof who;
+  if (!descriptor(env, info, &fd) || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) {
+    napi_throw_error(env, "EBADF", "netlink addon: not a connected unix socket");
+    return NULL;
+  }
+  napi_value result, numbers[3];
+  CHECK(napi_create_array_with_length(env, 3, &result));
+  CHECK(napi_create_int32(env, who.pid, &numbers[0]));
+  CHECK(napi_create_uint32(env, who.uid, &numbers[1]));
+  CHECK(napi_create_uint32(env, who.gid, &numbers[2]));
+  for (uint32_t i = 0; i < 3; i++) CHECK(napi_set_element(env, result, i, numbers[i]));
+  return result;
+}
+
+static napi_value js_lock(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  napi_value result;
+  if (!descriptor(env, info, &fd)) fd = -1;
+  int error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0;
+  CHECK(napi_create_int32(env, error, &result));
+  return result;
+}
+
+static napi_value js_namespace_type(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  napi_value result;
+  if (!descriptor(env, info, &fd)) fd = -1;
+  int type = ioctl(fd, NS_GET_NSTYPE);
+  CHECK(napi_create_int32(env, type < 0 ? -errno : type, &result));
+  return result;
+}
+
 NAPI_MODULE_INIT() {
   napi_property_descriptor functions[] = {
       {"open", NULL, js_open, NULL, NULL, NULL, napi_enumerable, NULL},
@@ -564,6 +615,9 @@ NAPI_MODULE_INIT() {
       {"resume", NULL, js_resume, NULL, NULL, NULL, napi_enumerable, NULL},
       {"ref", NULL, js_ref, NULL, NULL, NULL, napi_enumerable, NULL},
       {"close", NULL, js_close, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"peerCredentials", NULL, js_peer_credentials, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"lock", NULL, js_lock, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"namespaceType", NULL, js_namespace_type, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   CHECK(napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions));
   return exports;

@@ -1,7 +1,15 @@
 /** What a namespace has of the agent's: as text to compare, and as the commands that make the same. */
 import {hostLength} from '../../src/model/ip.ts'
-import type {Address, FdbEntry, IfIndex, Link, Neighbour, Route} from '../../src/model/net.ts'
-import {dumpAddresses, IFA_F} from '../../src/netlink/address.ts'
+import {
+  type Address,
+  type FdbEntry,
+  IFA_F,
+  type IfIndex,
+  type Link,
+  type Neighbour,
+  type Route,
+} from '../../src/model/net.ts'
+import {dumpAddresses} from '../../src/netlink/address.ts'
 import {Kernel} from '../../src/netlink/kernel.ts'
 import {dumpLinks} from '../../src/netlink/link.ts'
 import {dumpFdb, dumpNeighbours, NUD} from '../../src/netlink/neighbour.ts'

@@ -1,8 +1,8 @@
 /** The cables: nodes to their subnet's bridge, pods to their node. Everything is inside the run's namespaces. */
 import {type FileHandle, open} from 'node:fs/promises'
 import {type Family, hostLength, type Ip, type IpWithPrefix, parseCidr, parseIp} from '../model/ip.ts'
-import {type IfIndex, type LinkSpec, type Mac, type Route, TABLE_MAIN} from '../model/net.ts'
-import {addAddress, IFA_F} from '../netlink/address.ts'
+import {IFA_F, type IfIndex, type LinkSpec, type Mac, type Route, TABLE_MAIN} from '../model/net.ts'
+import {addAddress} from '../netlink/address.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {addLink, decodeLink, dumpLinks, RTM_NEWLINK, setLink} from '../netlink/link.ts'
 import {addNeighbour} from '../netlink/neighbour.ts'

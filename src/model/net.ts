@@ -18,6 +18,8 @@ export interface Link {
   /** IFF_LOWER_UP: the carrier is there. */
   readonly carrier: boolean
   readonly loopback: boolean
+  /** IFF_PROMISC: somebody asked for it by name. Undefined: no. */
+  readonly promiscuous?: true
   /** Bytes. IFLA_MTU. */
   readonly mtu: number
   readonly mac?: Mac
@@ -27,12 +29,33 @@ export interface Link {
   readonly alias?: string
   /** IFLA_MASTER: the bridge or VRF that this link is a port of. */
   readonly master?: IfIndex
+  /** Of a bridge's port: frames may leave where they came from. IFLA_BRPORT_MODE. Undefined: no. */
+  readonly hairpin?: true
   /** IFLA_LINK: the parent (macvlan, vxlan's dev) or the veth's peer; its index is of the namespace {@link Link.parentNsid}. */
   readonly parent?: IfIndex
   /** IFLA_LINK_NETNSID: the nsid of the parent's namespace, when it is another one. */
   readonly parentNsid?: number
   readonly vxlan?: VxlanInfo
   readonly macvlan?: {readonly mode: MacvlanMode}
+}
+
+/** What of a link can be changed in place. Like `ip link set`. Undefined keys stay as they are. */
+export interface LinkSettings {
+  readonly name?: string
+  readonly up?: boolean
+  /** Bytes. */
+  readonly mtu?: number
+  readonly mac?: Mac
+  readonly alias?: string
+  readonly group?: number
+  /** A descriptor of the namespace to move the link into. */
+  readonly netns?: number
+  /** 0 frees it from its bridge. */
+  readonly master?: IfIndex | 0
+  /** Of a bridge's port: whether frames may leave where they came from. IFLA_BRPORT_MODE. */
+  readonly hairpin?: boolean
+  /** IFF_PROMISC. */
+  readonly promiscuous?: boolean
 }
 
 export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source'
@@ -101,6 +124,24 @@ export interface Address {
   /** IFA_F_*, linux/if_addr.h. */
   readonly flags: number
 }
+
+/** What is wanted of an address. Like `ip addr add`. */
+export interface AddressSpec {
+  readonly index: IfIndex
+  readonly ip: Ip
+  /** Bits. */
+  readonly length: number
+  /** The other end of a point-to-point link. */
+  readonly peer?: Ip
+  readonly broadcast?: Ip
+  /** @default 'global' */
+  readonly scope?: Scope
+  /** IFA_F_*, linux/if_addr.h. @default 0 */
+  readonly flags?: number
+}
+
+/** `ifa_flags` that callers use. linux/if_addr.h. */
+export const IFA_F = {NODAD: 0x02, TENTATIVE: 0x40, PERMANENT: 0x80, NOPREFIXROUTE: 0x200} as const
 
 /** `rtm_scope`, `ifa_scope`: RT_SCOPE_*, linux/rtnetlink.h. */
 export type Scope = 'global' | 'site' | 'link' | 'host' | 'nowhere'

@@ -23,6 +23,12 @@ export interface Addon {
   resume(handle: Handle): void
   ref(handle: Handle, keepsProcessAlive: boolean): void
   close(handle: Handle): void
+  /** Who connected a unix socket, when it did. SO_PEERCRED. */
+  peerCredentials(fd: number): [pid: number, uid: number, gid: number]
+  /** 0, or an errno: EWOULDBLOCK (11) while another open file holds it. flock(2), exclusive, without waiting. */
+  lock(fd: number): number
+  /** CLONE_NEW* of a namespace's descriptor; a negative errno of any other. NS_GET_NSTYPE. */
+  namespaceType(fd: number): number
 }
 
 /** Beside the bundle in an image (dist/netlink.node), under build/ in a checkout. */

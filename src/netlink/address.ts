@@ -1,6 +1,6 @@
 /** Addresses: RTM_*ADDR, struct ifaddrmsg, IFA_*. linux/if_addr.h. */
 import {type Family, hostLength, type Ip} from '../model/ip.ts'
-import type {Address, IfIndex, Scope} from '../model/net.ts'
+import type {Address, AddressSpec, IfIndex} from '../model/net.ts'
 import {AF, familyOf, scopeName, scopeNumber} from './families.ts'
 import {attributes, NLM_F, present, read} from './message.ts'
 import type {Dump, Request} from './request.ts'
@@ -10,23 +10,7 @@ export const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 
 const IFA = {ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8} as const
-/** `ifa_flags` that callers use. */
-export const IFA_F = {NODAD: 0x02, TENTATIVE: 0x40, PERMANENT: 0x80, NOPREFIXROUTE: 0x200} as const
 const BODY_BYTES = 8
-
-export interface AddressSpec {
-  readonly index: IfIndex
-  readonly ip: Ip
-  /** Bits. */
-  readonly length: number
-  /** The other end of a point-to-point link. */
-  readonly peer?: Ip
-  readonly broadcast?: Ip
-  /** @default 'global' */
-  readonly scope?: Scope
-  /** IFA_F_*. @default 0 */
-  readonly flags?: number
-}
 
 /** Like `ip addr add`. */
 export const addAddress = (address: AddressSpec): Request =>

@@ -62,9 +62,13 @@ export class Kernel {
 
   /**
    * Makes changes in order, in as few system calls as are needed. The kernel goes on after a refusal: the answer holds,
-   * per request, the refusal or undefined. Rejects only when the answers themselves could not be read.
+   * per request, the refusal or undefined; what else is said to a request (asked for with NLM_F_ECHO, or a query's
+   * answer) goes to `onAnswer`. Rejects only when the answers themselves could not be read.
    */
-  async batch(requests: readonly Request[]): Promise<(NetlinkError | undefined)[]> {
+  async batch(
+    requests: readonly Request[],
+    onAnswer?: (request: number, message: Message) => void,
+  ): Promise<(NetlinkError | undefined)[]> {
     const results = new Array<NetlinkError | undefined>(requests.length)
     if (requests.length === 0) return results
     const first = this.#take(requests.length)
@@ -78,7 +82,11 @@ export class Kernel {
     await this.#socket.transact(writer.finish(), first + requests.length - 1, data => {
       for (const message of messages(data)) {
         const request = requests[message.sequence - first]
-        if (!request || message.type !== NLMSG.ERROR) continue
+        if (!request) continue
+        if (message.type !== NLMSG.ERROR) {
+          onAnswer?.(message.sequence - first, message)
+          continue
+        }
         const {errno, ...extended} = decodeError(message)
         if (errno) results[message.sequence - first] = new NetlinkError(request.describe(), errno, extended)
       }

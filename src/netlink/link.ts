@@ -1,5 +1,5 @@
 /** Links: RTM_*LINK, struct ifinfomsg, IFLA_*. linux/if_link.h, linux/rtnetlink.h. */
-import type {IfIndex, Link, LinkKind, LinkSpec, Mac, MacvlanMode, VxlanInfo} from '../model/net.ts'
+import type {IfIndex, Link, LinkKind, LinkSettings, LinkSpec, MacvlanMode, VxlanInfo} from '../model/net.ts'
 import {attributes, NLM_F, present, read, type Writer} from './message.ts'
 import type {Dump, Request} from './request.ts'
 
@@ -7,7 +7,7 @@ export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
 const RTM_GETLINK = 18
 
-const IFF = {UP: 0x1, LOOPBACK: 0x8, LOWER_UP: 0x10000} as const
+const IFF = {UP: 0x1, LOOPBACK: 0x8, PROMISC: 0x100, LOWER_UP: 0x10000} as const
 const IFLA = {
   ADDRESS: 1,
   IFNAME: 3,
@@ -21,7 +21,9 @@ const IFLA = {
   EXT_MASK: 29,
   LINK_NETNSID: 37,
 } as const
-const INFO = {KIND: 1, DATA: 2} as const
+const INFO = {KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5} as const
+/** IFLA_BRPORT_MODE: hairpin. */
+const BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
 const BR_VLAN_FILTERING = 7
 const MACVLAN_MODE = 1
@@ -49,23 +51,8 @@ export function addLink(spec: LinkSpec): Request {
   }
 }
 
-/** What of a link can be changed in place. Undefined keys stay as they are. */
-export interface LinkChange {
-  readonly name?: string
-  readonly up?: boolean
-  /** Bytes. */
-  readonly mtu?: number
-  readonly mac?: Mac
-  readonly alias?: string
-  readonly group?: number
-  /** A descriptor of the namespace to move the link into. */
-  readonly netns?: number
-  /** 0 frees it from its bridge. */
-  readonly master?: IfIndex | 0
-}
-
 /** Like `ip link set`. By index, or by name where the index is not known yet (a link made earlier in the same batch). */
-export function setLink(target: IfIndex | string, change: LinkChange): Request {
+export function setLink(target: IfIndex | string, change: LinkSettings): Request {
   return {
     type: RTM_NEWLINK,
     flags: 0,
@@ -75,13 +62,25 @@ export function setLink(target: IfIndex | string, change: LinkChange): Request {
         .join(' ')}`,
     encode: to => {
       const byName = typeof target === 'string'
-      header(to, byName ? 0 : target, change.up ? IFF.UP : 0, change.up === undefined ? 0 : IFF.UP)
+      const {up, promiscuous} = change
+      const flags = (up ? IFF.UP : 0) | (promiscuous ? IFF.PROMISC : 0)
+      const changed = (up === undefined ? 0 : IFF.UP) | (promiscuous === undefined ? 0 : IFF.PROMISC)
+      header(to, byName ? 0 : target, flags, changed)
       if (byName) to.textAttribute(IFLA.IFNAME, target)
       common(to, change)
       if (change.alias !== undefined) to.textAttribute(IFLA.IFALIAS, change.alias)
       if (change.master !== undefined) to.attribute(IFLA.MASTER, 4, change.master)
+      if (change.hairpin !== undefined) hairpin(to, change.hairpin)
     },
   }
+}
+
+/** Like `ip link set D type bridge_slave hairpin on`. */
+function hairpin(to: Writer, on: boolean): void {
+  to.nest(IFLA.LINKINFO, () => {
+    to.textAttribute(INFO.SLAVE_KIND, 'bridge')
+    to.nest(INFO.SLAVE_DATA, () => to.attribute(BRPORT_MODE, 1, on ? 1 : 0))
+  })
 }
 
 /** Like `ip link del`. */
@@ -106,6 +105,20 @@ export function deleteLinkGroup(group: number): Request {
     encode: to => {
       header(to, 0, 0, 0)
       to.attribute(IFLA.GROUP, 4, group)
+    },
+  }
+}
+
+/** Like `ip link show dev D`. */
+export function getLink(target: IfIndex | string): Request {
+  return {
+    type: RTM_GETLINK,
+    flags: 0,
+    describe: () => `link show ${target}`,
+    encode: to => {
+      header(to, typeof target === 'string' ? 0 : target, 0, 0)
+      to.attribute(IFLA.EXT_MASK, 4, RTEXT_FILTER_SKIP_STATS)
+      if (typeof target === 'string') to.textAttribute(IFLA.IFNAME, target)
     },
   }
 }
@@ -142,11 +155,13 @@ export function decodeLink(body: Buffer): Link | undefined {
     up: (flags & IFF.UP) !== 0,
     carrier: (flags & IFF.LOWER_UP) !== 0,
     loopback: (flags & IFF.LOOPBACK) !== 0,
+    promiscuous: (flags & IFF.PROMISC) !== 0 || undefined,
     mtu: 0,
     mac: undefined,
     group: 0,
     alias: undefined,
     master: undefined,
+    hairpin: undefined,
     parent: undefined,
     parentNsid: undefined,
     vxlan: undefined,
@@ -171,6 +186,10 @@ function decodeInfo(info: Buffer, link: {-readonly [K in keyof Link]: Link[K] | 
   attributes(info, 0, (type, payload) => {
     if (type === INFO.KIND) link.kind = read.text(payload)
     else if (type === INFO.DATA) data = payload
+    else if (type === INFO.SLAVE_DATA)
+      attributes(payload, 0, (name, value) => {
+        if (name === BRPORT_MODE && read.u8(value) === 1) link.hairpin = true
+      })
   })
   if (!data) return
   if (link.kind === 'vxlan') link.vxlan = decodeVxlan(data)

@@ -1,19 +1,19 @@
 /** What `ip -j` and `bridge -j` print of a namespace, as our own objects: the other opinion on what the kernel has. */
 import {Cidr, type Family, Ip, parseCidr, parseIp} from '../../src/model/ip.ts'
-import type {
-  Address,
-  FdbEntry,
-  IfIndex,
-  Link,
-  MacvlanMode,
-  Neighbour,
-  NextHop,
-  Route,
-  RouteType,
-  Rule,
-  Scope,
+import {
+  type Address,
+  type FdbEntry,
+  IFA_F,
+  type IfIndex,
+  type Link,
+  type MacvlanMode,
+  type Neighbour,
+  type NextHop,
+  type Route,
+  type RouteType,
+  type Rule,
+  type Scope,
 } from '../../src/model/net.ts'
-import {IFA_F} from '../../src/netlink/address.ts'
 import {scopeName} from '../../src/netlink/families.ts'
 import {NTF, NUD} from '../../src/netlink/neighbour.ts'
 import type {Namespace} from './namespace.ts'

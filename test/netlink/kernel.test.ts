@@ -2,8 +2,8 @@
 import {release} from 'node:os'
 import test, {type ExecutionContext} from 'ava'
 import {type Cidr, parseCidr, parseIp} from '../../src/model/ip.ts'
-import type {IfIndex, Link, LinkSpec, Mac, Route} from '../../src/model/net.ts'
-import {addAddress, deleteAddress, dumpAddresses, IFA_F, replaceAddress} from '../../src/netlink/address.ts'
+import {IFA_F, type IfIndex, type Link, type LinkSpec, type Mac, type Route} from '../../src/model/net.ts'
+import {addAddress, deleteAddress, dumpAddresses, replaceAddress} from '../../src/netlink/address.ts'
 import type {Kernel} from '../../src/netlink/kernel.ts'
 import {
   addLink,

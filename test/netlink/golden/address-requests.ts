@@ -1,8 +1,8 @@
 /** Addresses, as `ip addr` writes them. */
 
 import {parseIp} from '../../../src/model/ip.ts'
-import type {IfIndex} from '../../../src/model/net.ts'
-import {addAddress, deleteAddress, dumpAddresses, IFA_F, replaceAddress} from '../../../src/netlink/address.ts'
+import {IFA_F, type IfIndex} from '../../../src/model/net.ts'
+import {addAddress, deleteAddress, dumpAddresses, replaceAddress} from '../../../src/netlink/address.ts'
 import type {GoldenRequest} from './request.ts'
 
 const index = 3 as IfIndex

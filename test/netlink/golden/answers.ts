@@ -1,7 +1,7 @@
 /** Everything but links, as the kernel (6.18) tells of it in a dump, and its verdicts. */
 import {parseCidr, parseIp} from '../../../src/model/ip.ts'
-import type {IfIndex, Mac} from '../../../src/model/net.ts'
-import {decodeAddress, IFA_F} from '../../../src/netlink/address.ts'
+import {IFA_F, type IfIndex, type Mac} from '../../../src/model/net.ts'
+import {decodeAddress} from '../../../src/netlink/address.ts'
 import {decodeError} from '../../../src/netlink/errors.ts'
 import {decodeFdb, decodeNeighbour, NTF, NUD} from '../../../src/netlink/neighbour.ts'
 import {decodeRoute} from '../../../src/netlink/route.ts'

@@ -1,0 +1,46 @@
+/** A plugin as the agent calls it, whether it runs in the agent or is a program. */
+import type {Sandbox} from '../model/namespace.ts'
+import type {CniResult} from './result.ts'
+
+/** One plugin's config, whole, as it would be on a program's standard input. */
+export interface PluginConfig {
+  readonly cniVersion: string
+  readonly name: string
+  readonly type: string
+  readonly ipam?: {readonly type?: string; readonly [key: string]: unknown}
+  readonly dns?: {readonly [key: string]: unknown}
+  /** What the runtime says for the capabilities that the config declares. */
+  readonly runtimeConfig?: {readonly [key: string]: unknown}
+  readonly args?: {readonly [key: string]: unknown}
+  /** In the config's cniVersion. */
+  readonly prevResult?: unknown
+  readonly [key: string]: unknown
+}
+
+export interface PluginCall {
+  /** CNI_CONTAINERID. */
+  readonly containerId: string
+  /** CNI_NETNS. Empty where a DEL has none. */
+  readonly netns: string
+  /** CNI_IFNAME. */
+  readonly ifname: string
+  /** CNI_ARGS, as it is: "K=V;K=V". */
+  readonly args: string
+  /** CNI_PATH: folders. */
+  readonly path: readonly string[]
+  readonly config: PluginConfig
+  /** The namespace, open and checked; undefined for a DEL without one, or whose has gone. */
+  readonly sandbox: Sandbox | undefined
+  /** The deadline. */
+  readonly signal: AbortSignal
+}
+
+/** Each verb rejects with CniError. */
+export interface Plugin {
+  /** Undoes what it did itself when it fails. */
+  add(call: PluginCall): Promise<CniResult>
+  /** Rejects when something is not as ADD left it (`config.prevResult` is ADD's result). */
+  check(call: PluginCall): Promise<void>
+  /** What is not there any more is a success. */
+  del(call: PluginCall): Promise<void>
+}
