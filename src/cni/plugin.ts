@@ -33,6 +33,11 @@ export interface PluginCall {
   readonly sandbox: Sandbox | undefined
   /** The deadline. */
   readonly signal: AbortSignal
+  /**
+   * Work of a DEL that goes on behind the answer: a veth takes the kernel 16 ms. The journal keeps the attachment until it
+   * has ended, and a rejection has the DEL done again.
+   */
+  readonly later: (work: Promise<unknown>) => void
 }
 
 /** Each verb rejects with CniError. */
@@ -44,3 +49,17 @@ export interface Plugin {
   /** What is not there any more is a success. */
   del(call: PluginCall): Promise<void>
 }
+
+/** A type that runs in the agent. */
+export interface NativePlugin extends Plugin {
+  /** Whether every key of the config is one that this type serves just as the program of that name does. */
+  knows(config: PluginConfig): boolean
+  /**
+   * Puts right on the host what somebody has changed of a standing attachment, ADD's result being `config.prevResult`:
+   * what was done, in words. Rejects with what cannot be put right.
+   */
+  repair?(call: PluginCall): Promise<readonly string[]>
+}
+
+/** Finds who serves a type: in the agent, or a program in one of the call's folders. Throws CniError. */
+export type FindPlugin = (config: {readonly type?: unknown}, call: PluginCall) => Plugin
