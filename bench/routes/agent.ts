@@ -45,7 +45,7 @@ export class Agent {
       node: SELF,
       kubernetes: {kubeconfig: this.#api.kubeconfig},
       networks: [{backend}],
-      folders: {state: this.#stateFolder},
+      folders: {state: this.#stateFolder, run: `${this.#stateFolder}.run`},
       metrics: {listen: `127.0.0.1:${AGENT_PORT}`},
     }
     await writeFile(this.#configFile, stringify(config))

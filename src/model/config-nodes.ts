@@ -48,6 +48,20 @@ function parseNodeAddress(value: unknown): Ip | string {
   return NOBODYS.some(cidr => cidr.contains(ip)) ? `${ip} cannot be the address of a node` : ip
 }
 
+/** Prefixes, each a text. */
+export const cidrList = v.pipe(
+  v.array(v.unknown()),
+  v.rawTransform(({dataset, addIssue}): readonly Cidr[] =>
+    dataset.value.flatMap((value, index) => {
+      const cidr = typeof value === 'string' ? attempt(() => parseCidr(value)) : undefined
+      if (cidr) return [cidr]
+      const message = `${describeValue(value)} is not a prefix; write it as 10.244.0.0/16`
+      addIssue({message, path: [{type: 'array', origin: 'value', input: dataset.value, key: index, value}]})
+      return []
+    }),
+  ),
+)
+
 /** Bits that an IPv4 address fills. */
 const IPV4_BITS = 32
 

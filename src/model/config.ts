@@ -1,10 +1,10 @@
 /** The agent's configuration: its schema, from which the types and docs/config.md follow, and the check of a whole value. */
 import * as v from 'valibot'
-import {addressMap, ipv6Prefix, isNodeName, labelSelector, namespace, notNodeName} from './config-nodes.ts'
+import {addressMap, cidrList, ipv6Prefix, isNodeName, labelSelector, namespace, notNodeName} from './config-nodes.ts'
 import {describeValue, type Locate, nearest, Problems} from './config-problems.ts'
 import {type Facts, type Row, rowsOf} from './config-reference.ts'
 import type {NodeName} from './facts.ts'
-import {type Ip, parseIp} from './ip.ts'
+import {type Cidr, type Ip, parseIp} from './ip.ts'
 import {LOG_LEVELS} from './logger.ts'
 import {holderOf} from './protocols.ts'
 
@@ -23,7 +23,7 @@ export interface ListenAddress {
 
 export type Config = DeepReadonly<v.InferOutput<typeof schema>>
 
-type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip | ReadonlyMap<string, readonly Ip[]>
+type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip | Cidr | ReadonlyMap<string, readonly Ip[]>
   ? T
   : T extends readonly (infer Item)[]
     ? readonly DeepReadonly<Item>[]
@@ -214,6 +214,17 @@ const network = v.object({
       'ptp',
       "How this node's pods are attached. `ptp`: each one has a route of its own, and an unreachable route keeps packets to addresses that nobody has from going in circles. `bridge`: they share a bridge.",
     ),
+    bridge: key(deviceName, 'ng-br0', 'The bridge of mode `bridge`. Made when the first pod needs it.', {
+      form: `1 to ${DEVICE_NAME_MAX} characters, no space, slash or colon`,
+    }),
+    masquerade: key(
+      v.boolean(),
+      true,
+      "Whether what pods send outside the cluster leaves with the node's address. Never what goes to a node's pod range, to `clusterCIDRs`, or to `noMasquerade`.",
+    ),
+    noMasquerade: key(cidrList, [], 'Further destinations that see the address of the pod itself.', {
+      form: 'a list of prefixes',
+    }),
   }),
   protocol: key(
     routeProtocol,
@@ -286,6 +297,12 @@ const schema = v.object({
       {form: 'a path'},
     ),
   }),
+  clusterCIDRs: key(
+    cidrList,
+    [],
+    'The ranges that all nodes have their pod ranges from. What goes there is never masqueraded, also while a node is unknown. Never guessed.',
+    {form: 'a list of prefixes'},
+  ),
   networks: v.nullish(
     v.pipe(
       v.array(network),
@@ -303,6 +320,25 @@ const schema = v.object({
       '/var/lib/netgraft',
       'Where the agent keeps what must outlive it: the last known nodes, so that a node which boots without its API server has its routes. Made if it is not there.',
       {form: 'an absolute path'},
+    ),
+    run: key(
+      absolutePath,
+      '/run/netgraft',
+      "Where the agent's sockets are: `cni.sock`, which the CNI plugin on the host asks. Made if it is not there, for root alone.",
+      {form: 'an absolute path'},
+    ),
+  }),
+  cni: section({
+    deadlineSeconds: key(
+      wholeNumber(5, 110),
+      60,
+      'How long a CNI request may take before it is given up and undone. Less than the runtime waits (the kubelet: 120).',
+      {unit: 'seconds'},
+    ),
+    concurrency: key(
+      wholeNumber(1, 256),
+      32,
+      'How many CNI requests are worked on at once. Further ones wait; those of one container always wait for each other.',
     ),
   }),
   kernel: section({

@@ -1,7 +1,8 @@
 /** A pod network, as its routes see it. */
 import type {Config} from '../model/config.ts'
 
-export type RouteNetwork = Pick<
-  Config['networks'][number],
-  'name' | 'protocol' | 'backend' | 'mtu' | 'vxlan' | 'pods' | 'nodeAddresses'
->
+type Network = Config['networks'][number]
+
+export type RouteNetwork = Pick<Network, 'name' | 'protocol' | 'backend' | 'mtu' | 'vxlan' | 'nodeAddresses'> & {
+  readonly pods: Pick<Network['pods'], 'mode'>
+}

@@ -2,7 +2,7 @@
 import type {ChangeLog} from '../model/change-log.ts'
 import type {NetworkName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Family, Ip} from '../model/ip.ts'
+import type {Cidr, Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
 import type {Route} from '../model/net.ts'
 import type {Change, KernelWriter, Refusal} from '../model/plans.ts'
@@ -80,6 +80,8 @@ export interface RouteReport {
   readonly peers: number
   /** Our routes to peers in the kernel after the pass. */
   readonly routes: Readonly<Record<Family, number>>
+  /** This node's own pod ranges that can be served. */
+  readonly ranges: readonly Cidr[]
   /** Bytes that a pod's packet may have. */
   readonly mtu: Readonly<Partial<Record<Family, number>>>
   /** What the node's object does not say yet. */
@@ -193,6 +195,7 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       conflicts,
       peers: desired.peers,
       routes: count(desired, refused, conflicts),
+      ranges: own ? ownRanges(own, addresses) : [],
       mtu: mtu.bytes,
       unresolved: unresolved.length,
       restMs: fight.restMs,
@@ -257,6 +260,7 @@ export function brokenReport(network: Pick<RouteNetwork, 'name'>, error: unknown
     conflicts: [],
     peers: 0,
     routes: {4: 0, 6: 0},
+    ranges: [],
     mtu: {},
     unresolved: 0,
     restMs: 0,

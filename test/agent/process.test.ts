@@ -62,7 +62,7 @@ test('what cannot be run says why', async t => {
 test('a kubeconfig that is missing is told, and used as soon as it is there', async t => {
   const node = await startNode(t, {nodes: [SELF, B], start: false})
   const kubeconfig = `${node.agent.config}.late`
-  writeFileSync(node.agent.config, JSON.stringify({kubernetes: {kubeconfig}, folders: {state: node.agent.state}}))
+  writeFileSync(node.agent.config, JSON.stringify({kubernetes: {kubeconfig}, folders: {state: node.agent.state, run: `${node.agent.state}.run`}}))
   node.agent.start()
   await node.says('warn', `the kubeconfig ${kubeconfig} cannot be used`)
   t.is((await node.agent.http('/readyz'))?.status, 503)

@@ -127,7 +127,7 @@ export class TestNode {
   configure(config: object): void {
     const {config: file, state} = this.agent
     const kubeconfig = join(dirname(file), 'kubeconfig')
-    writeFileSync(file, JSON.stringify({kubernetes: {kubeconfig}, folders: {state}, ...config}))
+    writeFileSync(file, JSON.stringify({kubernetes: {kubeconfig}, folders: {state, run: `${state}.run`}, ...config}))
   }
 
   /** Another agent with the same configuration, not started. */

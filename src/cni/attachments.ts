@@ -1,0 +1,176 @@
+/** The life of attachments: begun in the journal, carried out, and undone for as long as it takes. */
+import {readFile} from 'node:fs/promises'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {InvalidInput} from '../model/errors.ts'
+import type {Logger} from '../model/logger.ts'
+import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
+import {CniError} from './error.ts'
+import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
+import {addList, checkList, delList} from './list.ts'
+import type {FindPlugin, PluginCall} from './plugin.ts'
+import type {AttachmentKey} from './request.ts'
+import type {CniResult} from './result.ts'
+
+export interface AttachmentPorts {
+  readonly journal: Journal
+  readonly namespaces: Namespaces
+  readonly find: FindPlugin
+  readonly log: Logger
+  /** Of the agent's life: a removal that fails is tried again until then. */
+  readonly signal: AbortSignal
+  /** Milliseconds before a failed removal is tried again; grows with `attempt`. */
+  readonly retryMs: (attempt: number) => number
+}
+
+export interface Attachments {
+  readonly entries: ReadonlyMap<string, Entry>
+  /** Rejects with CniError once everything of it has been undone, or is going to be. */
+  add(plan: Plan, sandbox: Sandbox, options: AddOptions): Promise<CniResult>
+  check(entry: Entry, signal: AbortSignal): Promise<void>
+  /** Resolves when its addresses are unused and its interfaces are as good as gone: what is left goes on behind. */
+  remove(entry: Entry): Promise<void>
+  /** Resolves when nothing is left of what is being removed there; at once, where nothing is. */
+  settled(key: AttachmentKey): Promise<void>
+  /** Whether its sandbox is still there. */
+  lives(entry: Entry): Promise<boolean>
+  /** Of the boot that we are in. */
+  readonly boot: string
+}
+
+export interface AddOptions {
+  readonly signal: AbortSignal
+  /** Something of it outlives the machine's memory. */
+  readonly durable: boolean
+}
+
+/** Milliseconds for one try of a removal. */
+const UNDO_MS = 60_000
+
+export async function createAttachments(ports: AttachmentPorts): Promise<Attachments> {
+  const {journal, namespaces, find, log} = ports
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  const removals = new Map<string, Promise<void>>()
+
+  /** Its namespace; undefined when that has gone, even if another one is to be found under its path. */
+  const enter = async ({netns, sandbox: id, boot: then}: Plan): Promise<Sandbox | undefined> => {
+    if (netns === '' || then !== boot) return undefined
+    const sandbox = await namespaces.open(netns).catch(error => {
+      if (error instanceof SandboxGone || error instanceof InvalidInput) return undefined
+      throw error
+    })
+    if (!sandbox || sandbox.id === id) return sandbox
+    await sandbox.close()
+    return undefined
+  }
+
+  /** One try. `handedOver`: its addresses are unused, and what is left needs nobody to wait for it. */
+  const undo = async ({plan, result}: Entry, handedOver: () => void): Promise<void> => {
+    const sandbox = await enter(plan)
+    const later: Promise<unknown>[] = []
+    try {
+      const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), work => later.push(work))
+      await delList(plan.list, call, find, result)
+      handedOver()
+      await Promise.all(later)
+    } finally {
+      await Promise.allSettled(later)
+      await sandbox?.close()
+    }
+    await journal.end(plan)
+  }
+
+  const undoUntilDone = async (entry: Entry, handedOver: () => void): Promise<void> => {
+    for (let attempt = 1; !ports.signal.aborted; attempt++) {
+      try {
+        return await undo(entry, handedOver)
+      } catch (error) {
+        const retryMs = Math.round(ports.retryMs(attempt))
+        const {containerId: container, ifname} = entry.plan
+        const detail = (error as Error).message
+        log.warn('an attachment could not be removed; trying again', {container, interface: ifname, detail, retryMs})
+        // The journal has it: nobody needs to wait, and nothing is forgotten.
+        handedOver()
+        await sleep(retryMs, undefined, {signal: ports.signal}).catch(() => {})
+      }
+    }
+  }
+
+  const begin = (entry: Entry): Promise<void> => {
+    const key = keyOf(entry.plan)
+    return new Promise(handedOver => {
+      const removal = undoUntilDone(entry, handedOver).finally(() => removals.delete(key))
+      removals.set(key, removal)
+    })
+  }
+
+  return {
+    boot,
+    entries: journal.entries,
+    settled: async key => removals.get(keyOf(key)),
+    add: async (plan, sandbox, {signal, durable}) => {
+      await journal.begin(plan, durable)
+      try {
+        const result = await addList(
+          plan.list,
+          callOf(plan, sandbox, signal, () => {}),
+          find,
+        )
+        await journal.added(plan, result)
+        return result
+      } catch (error) {
+        const entry = journal.entries.get(keyOf(plan))
+        if (entry) {
+          await journal.deleting(plan).catch(() => {})
+          await begin(entry)
+        }
+        throw error
+      }
+    },
+    check: async ({plan, result}, signal) => {
+      if (!result)
+        throw new CniError('tryAgainLater', `${plan.ifname} of container ${plan.containerId} is not there yet`)
+      const sandbox = await enter(plan)
+      if (!sandbox)
+        throw new CniError(
+          'unknownContainer',
+          `the namespace of container ${plan.containerId} (${plan.netns}) has gone`,
+        )
+      try {
+        await checkList(
+          plan.list,
+          callOf(plan, sandbox, signal, () => {}),
+          find,
+          result,
+        )
+      } finally {
+        await sandbox.close()
+      }
+    },
+    remove: async entry => {
+      if (removals.has(keyOf(entry.plan))) return
+      if (entry.state !== 'deleting') await journal.deleting(entry.plan)
+      await begin(entry)
+    },
+    lives: async ({plan}) => {
+      const sandbox = await enter(plan)
+      await sandbox?.close()
+      return sandbox !== undefined
+    },
+  }
+}
+
+const callOf = (
+  {containerId, netns, ifname, args, path}: Plan,
+  sandbox: Sandbox | undefined,
+  signal: AbortSignal,
+  later: PluginCall['later'],
+): Omit<PluginCall, 'config'> => ({
+  containerId,
+  netns: sandbox ? netns : '',
+  ifname,
+  args,
+  path,
+  sandbox,
+  signal,
+  later,
+})

@@ -1,0 +1,90 @@
+/** What a pod's first interface is: the configured pod network, or the network that was the node's before us. Pure. */
+import {type Cidr, type Family, parseCidr} from '../model/ip.ts'
+import {CniError} from './error.ts'
+import type {PlannedList} from './journal.ts'
+
+/** What the agent knows of its node. */
+export interface PodSite {
+  /** The node's pod ranges that can be served. */
+  readonly ranges: readonly Cidr[]
+  /** Bytes that a pod's packet may have, by family. */
+  readonly mtu: Readonly<Partial<Record<Family, number>>>
+}
+
+export interface PodSettings {
+  readonly mode: 'ptp' | 'bridge'
+  /** Of mode bridge. */
+  readonly bridge: string
+}
+
+type PluginConf = PlannedList['plugins'][number]
+
+/** The keys of our own config that matter here. */
+export interface OwnConfig {
+  readonly cniVersion: string
+  readonly name: string
+  /** Plugins behind the pod network: each runs where the runtime says something for one of its capabilities. */
+  readonly chain: readonly PluginConf[]
+  /** Confs or conflists that take the place of the pod network. */
+  readonly delegates: readonly {readonly [key: string]: unknown}[]
+  readonly runtimeConfig: {readonly [key: string]: unknown}
+  readonly prevResult?: unknown
+}
+
+/** The newest version that every program of upstream's releases since 2022 speaks. */
+const PROGRAMS_SPEAK = '1.0.0'
+
+/** The pod network of a node. `mtu` is the least of the families: a pod has one interface. */
+export function podNetwork(config: OwnConfig, {ranges, mtu}: PodSite, pods: PodSettings): PlannedList {
+  const least = Math.min(...Object.values(mtu))
+  const ipam = {
+    type: 'node-local',
+    routes: [...new Set(ranges.map(({family}) => family))].map(family => ({dst: `${ANYWHERE[family]}`})),
+  }
+  const link = {...(Number.isFinite(least) && {mtu: least}), ipam}
+  const first: PluginConf =
+    pods.mode === 'ptp'
+      ? {type: 'ptp', ...link}
+      : {type: 'bridge', bridge: pods.bridge, isGateway: true, hairpinMode: true, ...link}
+  return chained({cniVersion: config.cniVersion, name: config.name, plugins: [first]}, config)
+}
+
+const ANYWHERE: Readonly<Record<Family, Cidr>> = {4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0')}
+
+/** The delegate that is to have the pod's first interface. Throws CniError. */
+export function delegated(config: OwnConfig): PlannedList | undefined {
+  const {delegates} = config
+  if (delegates.length === 0) return undefined
+  const masters = delegates.filter(each => each.masterPlugin === true || each.masterplugin === true)
+  const chosen = delegates.length === 1 ? delegates[0] : masters[0]
+  if (!chosen || masters.length > 1)
+    throw new CniError('invalidConfig', 'delegates: exactly one of several must have "masterPlugin": true')
+  const {masterPlugin, masterplugin, ...conf} = chosen
+  return chained(listOf({cniVersion: config.cniVersion, name: config.name, ...conf}), config)
+}
+
+/** A conf is a list of one. What it says of itself is checked where it is run. */
+function listOf(conf: {readonly [key: string]: unknown}): PlannedList {
+  const {cniVersion, name, plugins} = conf as {cniVersion: string; name: string; plugins?: unknown}
+  if (plugins === undefined) return {cniVersion, name, plugins: [conf as PluginConf]}
+  if (!Array.isArray(plugins) || plugins.length === 0)
+    throw new CniError('invalidConfig', 'delegates: plugins must be a list of at least one plugin')
+  return {cniVersion, name, plugins: plugins as PluginConf[]}
+}
+
+function chained(list: PlannedList, {chain, runtimeConfig}: OwnConfig): PlannedList {
+  const asked = chain.filter(({capabilities}) => {
+    if (capabilities === undefined) return true
+    return Object.keys(capabilities as object).some(name => isSomething(runtimeConfig[name]))
+  })
+  const plugins = [...list.plugins, ...asked]
+  const cniVersion = plugins.length > 1 && list.cniVersion > PROGRAMS_SPEAK ? PROGRAMS_SPEAK : list.cniVersion
+  return {...list, cniVersion, plugins, ...(Object.keys(runtimeConfig).length > 0 && {runtimeConfig})}
+}
+
+/** Runtimes give every capability, most of them with nothing in it. */
+function isSomething(value: unknown): boolean {
+  if (value === undefined || value === null) return false
+  if (Array.isArray(value)) return value.length > 0
+  return typeof value !== 'object' || Object.values(value).some(each => Boolean(each))
+}

@@ -1,0 +1,174 @@
+/**
+ * What has been begun and must be undone one day: a file for each attachment, written before anything is done for it.
+ *
+ * A file has one JSON value a line. The first is the plan, with every byte that a DEL needs; a line for each further turn
+ * of its life is appended: `{"added": …}` with the result, `{"deleting": …}`. The file goes once everything of the
+ * attachment has gone. A line that a kill has cut short was never acted upon.
+ */
+import {type FileHandle, mkdir, open, readdir, readFile, unlink} from 'node:fs/promises'
+import {join} from 'node:path'
+import {NetgraftError, quoted} from '../model/errors.ts'
+import type {AttachmentKey, PodRef} from './request.ts'
+import type {CniResult} from './result.ts'
+
+/** Of the file's first line. A newer one than ours is left alone. */
+const VERSION = 1
+const MODE = {folder: 0o700, file: 0o600} as const
+const SUFFIX = '.json'
+
+/** A list of plugins as it was configured, and what the runtime said for it. */
+export interface PlannedList {
+  readonly cniVersion: string
+  readonly name: string
+  readonly plugins: readonly {readonly type: string; readonly [key: string]: unknown}[]
+  readonly runtimeConfig?: {readonly [key: string]: unknown}
+}
+
+export interface Plan extends AttachmentKey {
+  /** Of the shim's run that asked for it. */
+  readonly request: string
+  readonly netns: string
+  /** {@link Sandbox.id}, and the boot that it belongs to: numbers begin anew. */
+  readonly sandbox: string
+  readonly boot: string
+  readonly args: string
+  readonly path: readonly string[]
+  readonly pod?: PodRef | undefined
+  /** Of the runtime's config. */
+  readonly network: string
+  readonly list: PlannedList
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+export interface Entry {
+  readonly plan: Plan
+  /** adding: nobody has been told of it yet. */
+  readonly state: 'adding' | 'added' | 'deleting'
+  /** Of `added`, and of what was added before it was deleted. */
+  readonly result?: CniResult
+}
+
+export class JournalError extends NetgraftError {
+  readonly code = 'EJOURNAL'
+}
+
+export interface Journal {
+  readonly entries: ReadonlyMap<string, Entry>
+  /** `durable`: also after a power failure. */
+  begin(plan: Plan, durable: boolean): Promise<void>
+  added(key: AttachmentKey, result: CniResult): Promise<void>
+  deleting(key: AttachmentKey): Promise<void>
+  /** Nothing of the attachment is left. */
+  end(key: AttachmentKey): Promise<void>
+}
+
+export const keyOf = ({containerId, ifname}: AttachmentKey): string => `${containerId}@${ifname}`
+
+/** Makes the folder if it is not there. `tell`: of files that are not read. Rejects with what the system says. */
+export async function openJournal(folder: string, tell: (problem: string) => void): Promise<Journal> {
+  await mkdir(folder, {recursive: true, mode: MODE.folder})
+  const entries = await readAll(folder, tell)
+  const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
+
+  const append = async (key: AttachmentKey, line: object, next: (entry: Entry) => Entry): Promise<void> => {
+    const known = entries.get(keyOf(key))
+    if (!known) throw new JournalError(`${keyOf(key)} is not in the journal`)
+    const file = await open(fileOf(key), 'a')
+    try {
+      await file.appendFile(`${JSON.stringify(line)}\n`)
+    } finally {
+      await file.close()
+    }
+    entries.set(keyOf(key), next(known))
+  }
+
+  return {
+    entries,
+    begin: async (plan, durable) => {
+      const file = await open(fileOf(plan), 'wx', MODE.file).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code !== 'EEXIST') throw cause
+        throw new JournalError(`${fileOf(plan)} is there already, though nothing is known of it`, {cause})
+      })
+      try {
+        await file.writeFile(`${JSON.stringify({version: VERSION, ...plan})}\n`)
+        if (durable) await file.sync()
+      } catch (error) {
+        await file.close()
+        await unlink(fileOf(plan)).catch(() => {})
+        throw error
+      }
+      await file.close()
+      if (durable) await syncFolder(folder)
+      entries.set(keyOf(plan), {plan, state: 'adding'})
+    },
+    added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
+    deleting: key => append(key, {deleting: Date.now()}, entry => ({...entry, state: 'deleting'})),
+    end: async key => {
+      await unlink(fileOf(key)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+      })
+      entries.delete(keyOf(key))
+    },
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const opened: FileHandle = await open(folder, 'r')
+  await opened.sync().finally(() => opened.close())
+}
+
+async function readAll(folder: string, tell: (problem: string) => void): Promise<Map<string, Entry>> {
+  const entries = new Map<string, Entry>()
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith(SUFFIX)) continue
+    const path = join(folder, name)
+    const text = await readFile(path, 'utf8')
+    // Its first line was never whole: nothing was done for it.
+    if (!text.includes('\n')) {
+      await unlink(path)
+      continue
+    }
+    try {
+      const entry = parse(text)
+      if (`${keyOf(entry.plan)}${SUFFIX}` !== name)
+        throw new JournalError('it is of another attachment than its name says')
+      entries.set(keyOf(entry.plan), entry)
+    } catch (error) {
+      tell(`${path} is left alone: ${(error as Error).message}`)
+    }
+  }
+  return entries
+}
+
+/** Throws JournalError. */
+export function parse(text: string): Entry {
+  // What stands behind the last line's end was cut short.
+  const [first = '', ...turns] = text.split('\n').slice(0, -1)
+  const {version, ...plan} = readLine(first) as {version?: unknown} & Plan
+  if (version !== VERSION)
+    throw new JournalError(
+      `its version is ${quoted(String(version))}, and this agent knows ${VERSION}; use a newer agent`,
+    )
+  if (!isPlan(plan)) throw new JournalError('its first line is no plan')
+  let entry: Entry = {plan, state: 'adding'}
+  for (const line of turns) {
+    const turn = readLine(line) as {added?: CniResult; deleting?: number}
+    if (turn.added) entry = {plan, state: 'added', result: turn.added}
+    else if (turn.deleting !== undefined) entry = {...entry, state: 'deleting'}
+  }
+  return entry
+}
+
+function readLine(line: string): unknown {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (typeof value === 'object' && value !== null) return value
+  } catch {}
+  throw new JournalError(`it has a line that is no JSON object: ${quoted(line)}`)
+}
+
+const isPlan = (plan: Plan): boolean =>
+  [plan.containerId, plan.ifname, plan.netns, plan.args, plan.network].every(value => typeof value === 'string') &&
+  Array.isArray(plan.path) &&
+  Array.isArray(plan.list?.plugins)

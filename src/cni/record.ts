@@ -1,0 +1,4 @@
+/** JSON objects of other people. */
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,56 @@
+/** DELs that were answered while the agent was away: the shim has left each as a file, to be carried out now. */
+import {mkdir, readdir, readFile, rename, unlink} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {ShimRequest} from './protocol.ts'
+
+const SUFFIX = '.del'
+/** What cannot be read is put aside under this name, for a person to look at. */
+const ASIDE = '.unreadable'
+
+export interface SpoolPorts {
+  readonly decode: (bytes: Buffer) => ShimRequest
+  /** Carries it out. `at`: when it was asked for, milliseconds since the epoch. Rejects: it stays, and is tried again. */
+  readonly run: (request: ShimRequest, at: number) => Promise<void>
+  readonly tell: (problem: string) => void
+}
+
+/** Carries out what is there, the oldest first: how many. Makes the folder if it is not there, so that it can be watched. */
+export async function drainSpool(folder: string, {decode, run, tell}: SpoolPorts): Promise<number> {
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  const names = (await readdir(folder)).filter(name => name.endsWith(SUFFIX) && !name.startsWith('.')).sort()
+  let done = 0
+  for (const name of names) {
+    const path = join(folder, name)
+    try {
+      const request = await readRequest(path, decode)
+      if (request === undefined) {
+        await rename(path, `${path}${ASIDE}`)
+        tell(`${path} holds no request that can be read; it is kept as ${name}${ASIDE}`)
+        continue
+      }
+      await run(request, spooledAt(name))
+      await unlink(path)
+      done++
+    } catch (error) {
+      // Somebody else has carried it out.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
+      tell(`the DEL in ${path} could not be carried out and stays: ${(error as Error).message}`)
+    }
+  }
+  return done
+}
+
+async function readRequest(path: string, decode: SpoolPorts['decode']): Promise<ShimRequest | undefined> {
+  const bytes = await readFile(path)
+  try {
+    return decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** The name begins with 20 digits of nanoseconds since the epoch. */
+function spooledAt(name: string): number {
+  const digits = /^\d{20}/.exec(name)?.[0]
+  return digits === undefined ? Date.now() : Number(BigInt(digits) / 1_000_000n)
+}
