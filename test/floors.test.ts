@@ -18,6 +18,7 @@ const FLOORS: Readonly<Record<string, readonly string[] | 'all'>> = {
   store: ['model', 'streams'],
   observe: ['model', 'streams'],
   cni: ['model'],
+  install: ['model'],
   agent: 'all',
   lab: ['model', 'streams', 'netlink', 'kube', 'observe'],
   cli: 'all',

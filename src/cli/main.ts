@@ -1,17 +1,38 @@
 /** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong. */
+import {existsSync} from 'node:fs'
+import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {cleanup} from '../agent/cleanup.ts'
 import {readConfig} from '../agent/config.ts'
 import {runAgent} from '../agent/main.ts'
+import {SHIM_DEFAULTS} from '../install/conflist.ts'
+import {install, type Outcome, uninstall} from '../install/install.ts'
 import {parseConfig} from '../model/config.ts'
 import {ConfigError} from '../model/config-problems.ts'
+import {fileLocks} from '../netlink/file-lock.ts'
 import {VERSION} from './version.ts'
+
+/** Where runtimes look unless they are told otherwise. */
+const BIN_FOLDER = '/opt/cni/bin'
+const CONF_FOLDER = '/etc/cni/net.d'
+const CONF_NAME = '05-netgraft.conflist'
 
 const USAGE = `Usage: netgraft <command> [options]
 
   agent --config FILE      run the node agent until it is told to stop (SIGTERM, SIGINT); the routes stay
   check-config FILE        say everything that is wrong with a configuration
   cleanup [--config FILE]  remove every route and link of the agent from this node; without a file, of the default network
+  install [options]        put the CNI plugin and its conflist where this node's container runtime looks for them; may
+                           be repeated at every start
+    --cni-bin DIR          the runtime's plugins (${BIN_FOLDER})
+    --cni-conf DIR         the runtime's configurations (${CONF_FOLDER})
+    --conf-name NAME       the conflist's name, which must come first there (${CONF_NAME})
+    --any-order            it need not come first: the runtime chooses by the network's name
+    --keep-default         the network that comes first today goes on to serve eth0
+    --shim FILE            the program to install (netgraft-cni beside this one)
+    --config FILE          the agent's configuration, if it has one
+  uninstall [--cni-bin DIR] [--cni-conf DIR]
+                           take back what install has put there
   version                  print the version
 `
 
@@ -39,6 +60,28 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
     print(`${removed.length} removed, ${failed.length} failed`)
     return failed.length > 0 ? 1 : 0
   },
+  install: async args => {
+    const {values} = options(args, {...FOLDERS, ...INSTALL}, 0)
+    const config = values.config === undefined ? parseConfig({}) : await readConfig(values.config)
+    const outcome = await install({
+      ...foldersOf(values),
+      shim: values.shim ?? builtShim(),
+      confName: values['conf-name'] ?? CONF_NAME,
+      keepDefault: values['keep-default'] ?? false,
+      anyOrder: values['any-order'] ?? false,
+      socket: SHIM_DEFAULTS.socket,
+      spool: join(config.folders.state, 'spool'),
+    })
+    report(outcome)
+    return 0
+  },
+  uninstall: async args => {
+    const {values} = options(args, FOLDERS, 0)
+    const outcome = await uninstall(foldersOf(values))
+    report(outcome)
+    if (outcome.files.length === 0) print('nothing to remove')
+    return 0
+  },
   version: async args => {
     options(args, {}, 0)
     print(VERSION)
@@ -63,7 +106,28 @@ async function main([command = '', ...args]: string[]): Promise<number> {
   }
 }
 
-type OptionTypes = Readonly<Record<string, {readonly type: 'string'}>>
+type OptionTypes = Readonly<Record<string, {readonly type: 'string' | 'boolean'}>>
+
+const FOLDERS = {'cni-bin': {type: 'string'}, 'cni-conf': {type: 'string'}} as const
+const INSTALL = {
+  shim: {type: 'string'},
+  config: {type: 'string'},
+  'conf-name': {type: 'string'},
+  'keep-default': {type: 'boolean'},
+  'any-order': {type: 'boolean'},
+} as const
+
+const foldersOf = (values: {readonly 'cni-bin'?: string; readonly 'cni-conf'?: string}) => ({
+  binFolder: values['cni-bin'] ?? BIN_FOLDER,
+  confFolder: values['cni-conf'] ?? CONF_FOLDER,
+  locks: fileLocks,
+})
+
+/** Beside the bundle; of a checkout, the one that it has built. */
+function builtShim(): string {
+  const beside = join(import.meta.dirname, 'netgraft-cni')
+  return existsSync(beside) ? beside : join(import.meta.dirname, '..', '..', 'build', 'netgraft-cni')
+}
 
 function options<const O extends OptionTypes>(args: string[], types: O, positionals: number) {
   try {
@@ -86,6 +150,11 @@ function stopSignal(): AbortSignal {
     })
   }
   return stop.signal
+}
+
+function report({files, notes}: Outcome): void {
+  for (const what of files) print(what)
+  for (const note of notes) print(`note: ${note}`)
 }
 
 function print(line: string): void {
