@@ -1,7 +1,10 @@
 /** Removes everything of ours from a node: what `netgraft cleanup` does. */
+import {remove, TABLE} from '../masquerade/table.ts'
+import {NftError} from '../model/nft.ts'
 import {isOwnLink} from '../model/plans.ts'
 import {Kernel, type KernelOptions} from '../netlink/kernel.ts'
 import {deleteLink, dumpLinks} from '../netlink/link.ts'
+import {nftProgram} from '../netlink/nft.ts'
 import {deleteRoute, dumpRoutes, formatRoute} from '../netlink/route.ts'
 
 export interface CleanupResult {
@@ -11,8 +14,13 @@ export interface CleanupResult {
   readonly failed: readonly string[]
 }
 
-/** Routes with the marks (`rtm_protocol`) in every table, and links that bear ours. Does nothing where nothing is. */
-export async function cleanup(protocols: readonly number[], options: KernelOptions = {}): Promise<CleanupResult> {
+export interface CleanupOptions extends KernelOptions {
+  /** Folders to look for `nft` in, as in PATH, where it is not in its usual place. */
+  readonly path?: string | undefined
+}
+
+/** Our table of the packet filter, routes with the marks (`rtm_protocol`) in every table, and links that bear ours. Does nothing where nothing is. */
+export async function cleanup(protocols: readonly number[], options: CleanupOptions = {}): Promise<CleanupResult> {
   const kernel = await Kernel.open(options)
   try {
     const doomed: {what: string; request: ReturnType<typeof deleteLink>}[] = []
@@ -27,11 +35,25 @@ export async function cleanup(protocols: readonly number[], options: KernelOptio
       if (isOwnLink(link)) doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
     }
     const refusals = await kernel.batch(doomed.map(({request}) => request))
+    const table = await removeTable(options)
     return {
-      removed: doomed.filter((_, i) => !refusals[i]).map(({what}) => what),
-      failed: refusals.flatMap(refusal => (refusal ? [refusal.message] : [])),
+      removed: [...table.removed, ...doomed.filter((_, i) => !refusals[i]).map(({what}) => what)],
+      failed: [...table.failed, ...refusals.flatMap(refusal => (refusal ? [refusal.message] : []))],
     }
   } finally {
     kernel.close()
+  }
+}
+
+/** Where there is no nft, or a kernel that knows no tables, there is none of ours either. */
+async function removeTable({netns, path}: CleanupOptions): Promise<CleanupResult> {
+  const nft = nftProgram({path, netns: typeof netns === 'number' ? `/proc/${process.pid}/fd/${netns}` : netns})
+  try {
+    if (!(await nft.list(TABLE))) return {removed: [], failed: []}
+    await nft.apply(remove())
+    return {removed: [`table inet ${TABLE}`], failed: []}
+  } catch (error) {
+    const none = error instanceof NftError && (error.trouble === 'missing' || error.trouble === 'unsupported')
+    return {removed: [], failed: none ? [] : [(error as Error).message]}
   }
 }

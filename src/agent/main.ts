@@ -29,15 +29,18 @@ export async function runAgent({configFile, env, version, signal}: AgentOptions)
   const credentials = new Credentials(findCredentials(config.kubernetes.kubeconfig ?? '', env))
   const client = new KubeClient(credentials)
   const saved = new SavedNodes({folder: config.folders.state, cluster: () => credentials.cluster(), log, metrics})
+  const closing: (() => Promise<void>)[] = []
   log.info('starting', {version, node: config.node, networks: config.networks.map(network => network.name).join(' ')})
   try {
     const identity = {self: config.node, machineId: await readMachineId()}
-    await run(flow(config, identity, {kernel, client, saved, log, metrics}), signal)
+    const searchPath = env.PATH ?? ''
+    await run(flow(config, identity, {kernel, client, saved, log, metrics, searchPath, signal, closing}), signal)
     log.info('stopping; the routes stay')
   } catch (error) {
     log.fatal('stopping: a stream broke', {err: error})
     throw error
   } finally {
+    await Promise.allSettled(closing.map(close => close()))
     await saved.close()
     kernel.close()
     credentials.close()

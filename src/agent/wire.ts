@@ -1,11 +1,13 @@
 /** The whole flow: what arrives, what is wanted of it, and who carries it out. */
 import {defer, first, forkJoin, merge, type Observable, of, ReplaySubject, share, switchMap, tap} from 'rxjs'
 import type {KubeClient} from '../kube/client.ts'
+import {createMasquerade} from '../masquerade/masquerade.ts'
 import type {Config} from '../model/config.ts'
 import type {KernelState} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Kernel} from '../netlink/kernel.ts'
 import {kernelWriter} from '../netlink/kernel-writer.ts'
+import {nftProgram} from '../netlink/nft.ts'
 import {kernelSource} from '../netlink/source.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {RouteReport} from '../routes/pass.ts'
@@ -13,7 +15,9 @@ import {hostPodStream} from '../streams/host-pods.ts'
 import {saveChanges, standIn} from '../streams/last-good.ts'
 import {createMirror} from '../streams/mirror.ts'
 import {nodeStream} from '../streams/nodes.ts'
+import {cni} from './cni.ts'
 import {forwarding} from './forwarding.ts'
+import {masquerade} from './masquerade.ts'
 import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
 import {type Identity, routes, type Sources, wakes} from './passes.ts'
 import {publish} from './publish.ts'
@@ -28,14 +32,17 @@ export interface Edges {
   readonly saved: SavedNodes
   readonly log: Logger
   readonly metrics: Metrics
+  /** Where the agent's own programs are found: PATH. */
+  readonly searchPath: string
+  /** Of the agent's life. */
+  readonly signal: AbortSignal
+  /** To be waited for when the agent stops. */
+  readonly closing: (() => Promise<void>)[]
 }
 
 /** Everything that runs, as one stream that never ends by itself. */
-export function flow(
-  config: Config,
-  identity: Identity,
-  {kernel, client, saved, log, metrics}: Edges,
-): Observable<unknown> {
+export function flow(config: Config, identity: Identity, edges: Edges): Observable<unknown> {
+  const {kernel, client, saved, log, metrics} = edges
   const status = new Status()
   const mirror = createMirror(kernelSource(kernel), {
     resyncMs: config.kernel.resyncSeconds * 1000,
@@ -72,7 +79,7 @@ export function flow(
   }
   const ports = {writer: kernelWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
 
-  const passes = config.networks.map(network => {
+  const reports = config.networks.map(network => {
     status.set(`network ${network.name}`, 'its first pass has not ended yet')
     const report = routeReporter(log, metrics)
     return routes(wakes({nodes$, kernel$, hostPods$: hostPods(network)}), network, identity, ports).pipe(
@@ -80,10 +87,18 @@ export function flow(
         report(result)
         if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
       }),
-      publish(client, log, metrics),
+      share({connector: () => new ReplaySubject(1)}),
     )
   })
-  return merge(health(config, status, metrics, log), forwarding(kernel, kernel$, status, log), ...passes)
+  const program = nftProgram({path: edges.searchPath})
+  const masquerading = createMasquerade(program)
+  return merge(
+    health(config, status, metrics, log),
+    forwarding(kernel, kernel$, status, log),
+    ...reports.map(report$ => report$.pipe(publish(client, log, metrics))),
+    masquerade({config, masquerading, program, nodes$, reports, log}),
+    cni({...edges, config, reports$: reports[0]!, kernel$, masquerading, status}),
+  )
 }
 
 /** How many nodes the routes that carry our marks lead to, at least: each is behind a gateway of its own. */

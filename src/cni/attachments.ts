@@ -4,10 +4,11 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {InvalidInput} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
+import {pluginConfig} from './config.ts'
 import {CniError} from './error.ts'
 import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
 import {addList, checkList, delList} from './list.ts'
-import type {FindPlugin, PluginCall} from './plugin.ts'
+import type {FindPlugin, NativePlugin, PluginCall} from './plugin.ts'
 import type {AttachmentKey} from './request.ts'
 import type {CniResult} from './result.ts'
 
@@ -29,6 +30,8 @@ export interface Attachments {
   check(entry: Entry, signal: AbortSignal): Promise<void>
   /** Resolves when its addresses are unused and its interfaces are as good as gone: what is left goes on behind. */
   remove(entry: Entry): Promise<void>
+  /** Puts right on the host what somebody has changed: what was done. Rejects with what cannot be put right. */
+  repair(entry: Entry): Promise<readonly string[]>
   /** Resolves when nothing is left of what is being removed there; at once, where nothing is. */
   settled(key: AttachmentKey): Promise<void>
   /** Whether its sandbox is still there. */
@@ -144,6 +147,17 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         )
       } finally {
         await sandbox.close()
+      }
+    },
+    repair: async ({plan, result}) => {
+      const sandbox = await enter(plan)
+      try {
+        const config = pluginConfig(plan.list, 0, {prevResult: result})
+        const call = {...callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), () => {}), config}
+        const plugin: Partial<NativePlugin> = find(config, call)
+        return (await plugin.repair?.(call)) ?? []
+      } finally {
+        await sandbox?.close()
       }
     },
     remove: async entry => {

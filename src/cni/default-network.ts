@@ -2,6 +2,7 @@
 import {type Cidr, type Family, parseCidr} from '../model/ip.ts'
 import {CniError} from './error.ts'
 import type {PlannedList} from './journal.ts'
+import {isRecord} from './record.ts'
 
 /** What the agent knows of its node. */
 export interface PodSite {
@@ -30,9 +31,6 @@ export interface OwnConfig {
   readonly runtimeConfig: {readonly [key: string]: unknown}
   readonly prevResult?: unknown
 }
-
-/** The newest version that every program of upstream's releases since 2022 speaks. */
-const PROGRAMS_SPEAK = '1.0.0'
 
 /** The pod network of a node. `mtu` is the least of the families: a pod has one interface. */
 export function podNetwork(config: OwnConfig, {ranges, mtu}: PodSite, pods: PodSettings): PlannedList {
@@ -74,17 +72,12 @@ function listOf(conf: {readonly [key: string]: unknown}): PlannedList {
 
 function chained(list: PlannedList, {chain, runtimeConfig}: OwnConfig): PlannedList {
   const asked = chain.filter(({capabilities}) => {
-    if (capabilities === undefined) return true
-    return Object.keys(capabilities as object).some(name => isSomething(runtimeConfig[name]))
+    const declared = isRecord(capabilities) ? Object.keys(capabilities).filter(name => capabilities[name] === true) : []
+    return declared.length === 0 || declared.some(name => isSomething(runtimeConfig[name]))
   })
-  const plugins = [...list.plugins, ...asked]
-  const cniVersion = plugins.length > 1 && list.cniVersion > PROGRAMS_SPEAK ? PROGRAMS_SPEAK : list.cniVersion
-  return {...list, cniVersion, plugins, ...(Object.keys(runtimeConfig).length > 0 && {runtimeConfig})}
+  return {...list, plugins: [...list.plugins, ...asked], ...(Object.keys(runtimeConfig).length > 0 && {runtimeConfig})}
 }
 
 /** Runtimes give every capability, most of them with nothing in it. */
-function isSomething(value: unknown): boolean {
-  if (value === undefined || value === null) return false
-  if (Array.isArray(value)) return value.length > 0
-  return typeof value !== 'object' || Object.values(value).some(each => Boolean(each))
-}
+const isSomething = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null ? Object.values(value).some(isSomething) : Boolean(value)

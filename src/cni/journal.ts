@@ -5,9 +5,10 @@
  * of its life is appended: `{"added": …}` with the result, `{"deleting": …}`. The file goes once everything of the
  * attachment has gone. A line that a kill has cut short was never acted upon.
  */
-import {type FileHandle, mkdir, open, readdir, readFile, unlink} from 'node:fs/promises'
+import {type FileHandle, mkdir, open, readdir, readFile, rm, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import {NetgraftError, quoted} from '../model/errors.ts'
+import {isRecord} from './record.ts'
 import type {AttachmentKey, PodRef} from './request.ts'
 import type {CniResult} from './result.ts'
 
@@ -53,6 +54,7 @@ export class JournalError extends NetgraftError {
   readonly code = 'EJOURNAL'
 }
 
+/** What is asked for one attachment comes one after the other. */
 export interface Journal {
   readonly entries: ReadonlyMap<string, Entry>
   /** `durable`: also after a power failure. */
@@ -68,38 +70,62 @@ export const keyOf = ({containerId, ifname}: AttachmentKey): string => `${contai
 /** Makes the folder if it is not there. `tell`: of files that are not read. Rejects with what the system says. */
 export async function openJournal(folder: string, tell: (problem: string) => void): Promise<Journal> {
   await mkdir(folder, {recursive: true, mode: MODE.folder})
-  const entries = await readAll(folder, tell)
+  const entries = new Map<string, Entry>()
+  /** Bytes of whole lines that each file has. What stands behind them was cut short: the next line takes its place. */
+  const whole = new Map<string, number>()
+  for (const {entry, bytes} of await readAll(folder, tell)) {
+    entries.set(keyOf(entry.plan), entry)
+    whole.set(keyOf(entry.plan), bytes)
+  }
   const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
 
   const append = async (key: AttachmentKey, line: object, next: (entry: Entry) => Entry): Promise<void> => {
     const known = entries.get(keyOf(key))
-    if (!known) throw new JournalError(`${keyOf(key)} is not in the journal`)
-    const file = await open(fileOf(key), 'a')
+    const at = whole.get(keyOf(key))
+    if (!known || at === undefined) throw new JournalError(`${keyOf(key)} is not in the journal`)
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
+    const path = fileOf(key)
+    const file = await open(path, 'r+').catch(cause => {
+      throw unwritten(path, cause)
+    })
     try {
-      await file.appendFile(`${JSON.stringify(line)}\n`)
+      await writeWhole(file, bytes, at)
+    } catch (cause) {
+      await file.truncate(at).catch(() => {})
+      throw unwritten(path, cause)
     } finally {
       await file.close()
     }
+    whole.set(keyOf(key), at + bytes.length)
     entries.set(keyOf(key), next(known))
   }
 
   return {
     entries,
     begin: async (plan, durable) => {
-      const file = await open(fileOf(plan), 'wx', MODE.file).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== 'EEXIST') throw cause
-        throw new JournalError(`${fileOf(plan)} is there already, though nothing is known of it`, {cause})
+      if (entries.has(keyOf(plan))) throw new JournalError(`${keyOf(plan)} is in the journal already; DEL comes first`)
+      const path = fileOf(plan)
+      const bytes = Buffer.from(`${JSON.stringify({version: VERSION, ...plan})}\n`)
+      const file = await open(path, 'wx', MODE.file).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code !== 'EEXIST') throw unwritten(path, cause)
+        throw new JournalError(
+          `${path} is there, but was not written by this agent, or not whole; look into it, and remove it`,
+          {cause},
+        )
       })
       try {
-        await file.writeFile(`${JSON.stringify({version: VERSION, ...plan})}\n`)
-        if (durable) await file.sync()
-      } catch (error) {
+        await writeWhole(file, bytes, 0)
+        if (durable) {
+          await file.sync()
+          await syncFolder(folder)
+        }
+      } catch (cause) {
+        await rm(path, {force: true}).catch(() => {})
+        throw unwritten(path, cause)
+      } finally {
         await file.close()
-        await unlink(fileOf(plan)).catch(() => {})
-        throw error
       }
-      await file.close()
-      if (durable) await syncFolder(folder)
+      whole.set(keyOf(plan), bytes.length)
       entries.set(keyOf(plan), {plan, state: 'adding'})
     },
     added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
@@ -109,37 +135,60 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
         if (error.code !== 'ENOENT') throw error
       })
       entries.delete(keyOf(key))
+      whole.delete(keyOf(key))
     },
   }
 }
+
+/** Rejects when not all of it could be written. */
+async function writeWhole(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const {bytesWritten} = await file.write(bytes, done, bytes.length - done, at + done)
+    done += bytesWritten
+  }
+}
+
+const unwritten = (path: string, cause: unknown): JournalError =>
+  new JournalError(`${path} cannot be written: ${(cause as Error).message}; its file system needs looking after`, {
+    cause,
+  })
 
 async function syncFolder(folder: string): Promise<void> {
   const opened: FileHandle = await open(folder, 'r')
   await opened.sync().finally(() => opened.close())
 }
 
-async function readAll(folder: string, tell: (problem: string) => void): Promise<Map<string, Entry>> {
-  const entries = new Map<string, Entry>()
+/** `bytes`: of its whole lines. */
+async function readAll(folder: string, tell: (problem: string) => void): Promise<{entry: Entry; bytes: number}[]> {
+  const found: {entry: Entry; bytes: number}[] = []
   for (const name of await readdir(folder)) {
     if (!name.endsWith(SUFFIX)) continue
     const path = join(folder, name)
-    const text = await readFile(path, 'utf8')
-    // Its first line was never whole: nothing was done for it.
-    if (!text.includes('\n')) {
-      await unlink(path)
-      continue
-    }
     try {
-      const entry = parse(text)
+      const content = await readFile(path)
+      const bytes = content.lastIndexOf('\n') + 1
+      if (bytes === 0 && isTorn(content)) {
+        await unlink(path)
+        continue
+      }
+      const entry = parse(content.toString('utf8', 0, bytes))
       if (`${keyOf(entry.plan)}${SUFFIX}` !== name)
         throw new JournalError('it is of another attachment than its name says')
-      entries.set(keyOf(entry.plan), entry)
+      found.push({entry, bytes})
     } catch (error) {
       tell(`${path} is left alone: ${(error as Error).message}`)
     }
   }
-  return entries
+  return found
 }
+
+/** Its first line was never whole: nothing was done for it. After a power failure, zeros can stand for what was written. */
+function isTorn(content: Buffer): boolean {
+  const length = Math.min(content.length, OPENING.length)
+  return content.every(byte => byte === 0) || content.compare(OPENING, 0, length, 0, length) === 0
+}
+
+const OPENING = Buffer.from(`{"version":${VERSION},`)
 
 /** Throws JournalError. */
 export function parse(text: string): Entry {
@@ -153,8 +202,8 @@ export function parse(text: string): Entry {
   if (!isPlan(plan)) throw new JournalError('its first line is no plan')
   let entry: Entry = {plan, state: 'adding'}
   for (const line of turns) {
-    const turn = readLine(line) as {added?: CniResult; deleting?: number}
-    if (turn.added) entry = {plan, state: 'added', result: turn.added}
+    const turn = readLine(line) as {added?: unknown; deleting?: unknown}
+    if (isResult(turn.added)) entry = {plan, state: 'added', result: turn.added}
     else if (turn.deleting !== undefined) entry = {...entry, state: 'deleting'}
   }
   return entry
@@ -169,6 +218,13 @@ function readLine(line: string): unknown {
 }
 
 const isPlan = (plan: Plan): boolean =>
-  [plan.containerId, plan.ifname, plan.netns, plan.args, plan.network].every(value => typeof value === 'string') &&
+  [plan.request, plan.containerId, plan.ifname, plan.netns, plan.sandbox, plan.boot, plan.args, plan.network].every(
+    value => typeof value === 'string',
+  ) &&
+  typeof plan.at === 'number' &&
   Array.isArray(plan.path) &&
-  Array.isArray(plan.list?.plugins)
+  Array.isArray(plan.list?.plugins) &&
+  plan.list.plugins.every(isRecord)
+
+const isResult = (result: unknown): result is CniResult =>
+  isRecord(result) && Array.isArray(result.interfaces) && Array.isArray(result.ips) && Array.isArray(result.routes)

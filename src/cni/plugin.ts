@@ -48,6 +48,10 @@ export interface Plugin {
   check(call: PluginCall): Promise<void>
   /** What is not there any more is a success. */
   del(call: PluginCall): Promise<void>
+  /** Frees what belongs to none of the attachments that the config lists. Since 1.1.0; of no container. */
+  gc?(call: PluginCall): Promise<void>
+  /** Rejects when no ADD can be served. Since 1.1.0; of no container. */
+  status?(call: PluginCall): Promise<void>
 }
 
 /** A type that runs in the agent. */

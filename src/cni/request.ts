@@ -51,6 +51,8 @@ const NEEDS: Readonly<Record<Command, readonly string[]>> = {
 const CONTAINER_ID_MAX = 200
 /** IFNAMSIZ less the final zero, linux/if.h. */
 const IFNAME_MAX_BYTES = 15
+/** Latin-1's, which the kernel sees in "à", too. lib/ctype.c. */
+const NO_BREAK_SPACE = 0xa0
 const PATH_MAX = 4096
 /** Folders of plugins. */
 const FOLDERS_MAX = 64
@@ -70,7 +72,7 @@ export function decodeCall({id, env, stdin}: ShimRequest): CniRequest {
     if (fault !== undefined) throw refuse(`${name} ${quoted(text)} ${fault}`)
     return text
   }
-  const args = env.get('CNI_ARGS') ?? ''
+  const args = has('CNI_CONTAINERID') ? (env.get('CNI_ARGS') ?? '') : ''
   return {
     id,
     command,
@@ -79,7 +81,7 @@ export function decodeCall({id, env, stdin}: ShimRequest): CniRequest {
     ifname: value('CNI_IFNAME', ifnameFault),
     args,
     pod: podOf(parseArgs(args)),
-    path: folders(env.get('CNI_PATH') ?? ''),
+    path: command === 'VERSION' ? [] : folders(env.get('CNI_PATH') ?? ''),
     stdin: text(stdin),
   }
 }
@@ -104,11 +106,14 @@ export const containerIdFault = (id: string): string | undefined =>
       ? undefined
       : 'is no container id; letters, digits, dots, dashes and underscores are allowed, the first one a letter or digit'
 
-/** As dev_valid_name of the kernel (net/core/dev.c), and not the loopback interface's. */
+/** As dev_valid_name of the kernel (net/core/dev.c), without its patterns ("eth%d"), and not the loopback interface's. */
 export function ifnameFault(name: string): string | undefined {
-  if (Buffer.byteLength(name) > IFNAME_MAX_BYTES) return `is longer than ${IFNAME_MAX_BYTES} bytes`
+  const bytes = Buffer.from(name)
+  if (bytes.length > IFNAME_MAX_BYTES) return `is longer than ${IFNAME_MAX_BYTES} bytes`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
-  if (/[/:\s\u0000-\u001f\u007f]/.test(name)) return 'has a slash, a colon, white space or a control character'
+  if (/[/:%\s\u0000-\u001f\u007f]/.test(name))
+    return 'has a slash, a colon, a percent sign, white space or a control character'
+  if (bytes.includes(NO_BREAK_SPACE)) return 'has a letter with a byte that the kernel takes for white space'
   if (['.', '..', 'lo'].includes(name)) return "cannot be a pod interface's name"
   return undefined
 }
@@ -141,7 +146,7 @@ export function parseArgs(text: string): ReadonlyMap<string, string> {
 }
 
 /** Wider than what Kubernetes allows: other runtimes name their containers here, too. */
-const POD_NAME = /^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9])?$/
+const POD_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}$/
 const POD_UID = /^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$/
 
 function podOf(args: ReadonlyMap<string, string>): PodRef | undefined {
@@ -163,6 +168,11 @@ function podOf(args: ReadonlyMap<string, string>): PodRef | undefined {
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error
   if (error instanceof InvalidInput) return new CniError('invalidEnvironment', error.message, {cause: error})
-  const message = error instanceof Error ? error.message : String(error)
-  return new CniError('failed', message, {cause: error})
+  const {name, message} = error instanceof Error ? error : new Error(String(error))
+  // AbortSignal.timeout's.
+  if (name === 'TimeoutError')
+    return new CniError('tryAgainLater', 'it took longer than cni.deadlineSeconds; the runtime tries again', {
+      cause: error,
+    })
+  return new CniError('failed', message.replaceAll(/\s*\n\s*/g, ' '), {cause: error})
 }

@@ -1,8 +1,10 @@
 /** The unix socket that the shim asks: each request, with the way to answer it. */
+import {randomBytes} from 'node:crypto'
 import {chmod, mkdir, rename} from 'node:fs/promises'
 import {createServer, type Server, type Socket} from 'node:net'
 import {dirname} from 'node:path'
 import {Observable} from 'rxjs'
+import {InvalidInput, quoted} from '../model/errors.ts'
 import {CniError, formatError} from './error.ts'
 import {ACKNOWLEDGED, encodeAnswer, RequestReader, type ShimRequest} from './protocol.ts'
 
@@ -26,24 +28,40 @@ export interface ServeOptions {
   /** Of a connected socket's descriptor: who connected it. */
   readonly credentials: (fd: number) => readonly [pid: number, uid: number, gid: number]
   readonly tell: (problem: string) => void
+  /** From now on it can be connected to. */
+  readonly listening?: () => void
+  /** Milliseconds for a request to arrive whole, and for an answer to be taken. @default 10_000 */
+  readonly patienceMs?: number
 }
 
 const MODE = {folder: 0o700, socket: 0o600} as const
 /** What is said in it is understood by every runtime. */
 const NEWEST = '1.0.0'
-/** Milliseconds for a request to arrive whole, and for an answer to be taken. */
 const PATIENCE_MS = 10_000
+/** Of sockaddr_un's path, without the final zero; Node would bind a shorter one without a word. linux/un.h. */
+const PATH_MAX_BYTES = 107
 
 /**
  * Emits every request of root. The socket appears under its name when it can be connected to, in the place of any that an
  * earlier agent has left there; it stays when the subscription ends, so that a shim finds nobody rather than nothing.
  */
-export function serve({path, credentials, tell}: ServeOptions): Observable<Incoming> {
+export function serve({
+  path,
+  credentials,
+  tell,
+  listening,
+  patienceMs = PATIENCE_MS,
+}: ServeOptions): Observable<Incoming> {
   return new Observable(subscriber => {
-    const sockets = new Set<Socket>()
+    /** Whose request is not whole yet, and whose has been emitted. */
+    const asking = new Set<Socket>()
+    const asked = new Set<Socket>()
     const server = createServer({pauseOnConnect: false}, socket => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
+      asking.add(socket)
+      socket.once('close', () => {
+        asking.delete(socket)
+        asked.delete(socket)
+      })
       socket.on('error', () => socket.destroy())
       const fault = stranger(socket, credentials)
       if (fault !== undefined) {
@@ -51,26 +69,42 @@ export function serve({path, credentials, tell}: ServeOptions): Observable<Incom
         socket.destroy()
         return
       }
-      receive(socket, incoming => subscriber.next(incoming), tell)
+      const emit = (incoming: Incoming): void => {
+        asking.delete(socket)
+        asked.add(socket)
+        subscriber.next(incoming)
+      }
+      receive(socket, {emit, tell, patienceMs})
     })
     server.on('error', error => subscriber.error(error))
-    listen(server, path).catch(error => subscriber.error(error))
+    listen(server, path, () => subscriber.closed).then(
+      () => subscriber.closed || listening?.(),
+      error => subscriber.error(error),
+    )
     return () => {
       server.close()
-      for (const socket of sockets) socket.unref()
+      // The shim sends it again, to whoever serves then.
+      for (const socket of asking) socket.destroy()
+      for (const socket of asked) socket.unref()
     }
   })
 }
 
-async function listen(server: Server, path: string): Promise<void> {
-  const folder = dirname(path)
-  await mkdir(folder, {recursive: true, mode: MODE.folder})
-  await chmod(folder, MODE.folder)
-  const beside = `${path}.${process.pid}`
+async function listen(server: Server, path: string, cancelled: () => boolean): Promise<void> {
+  // Nobody else has it, in whatever process namespace: what is closed takes its first name away.
+  const beside = `${path}.${randomBytes(4).toString('hex')}`
+  const longest = PATH_MAX_BYTES - (Buffer.byteLength(beside) - Buffer.byteLength(path))
+  if (Buffer.byteLength(path) > longest)
+    throw new InvalidInput(`the socket's path ${quoted(path)} has more than ${longest} bytes; give it a shorter folder`)
+  // A folder that is there already may be others', too: it stays as it is.
+  await mkdir(dirname(path), {recursive: true, mode: MODE.folder})
+  if (cancelled()) return
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
+    server.once('close', resolve)
     server.listen({path: beside, backlog: 4096}, resolve)
   })
+  if (cancelled()) return
   await chmod(beside, MODE.socket)
   await rename(beside, path)
 }
@@ -82,42 +116,62 @@ function stranger(socket: Socket, credentials: ServeOptions['credentials']): str
   return uid === 0 ? undefined : `process ${pid} of user ${uid} is refused: only root may ask for networks`
 }
 
-function receive(socket: Socket, emit: (incoming: Incoming) => void, tell: (problem: string) => void): void {
+interface Receiver {
+  readonly emit: (incoming: Incoming) => void
+  readonly tell: (problem: string) => void
+  readonly patienceMs: number
+}
+
+function receive(socket: Socket, {emit, tell, patienceMs}: Receiver): void {
   const at = performance.now()
   const reader = new RequestReader()
-  const late = setTimeout(() => socket.destroy(), PATIENCE_MS)
+  const late = setTimeout(() => socket.destroy(), patienceMs).unref()
   socket.on('data', function take(chunk: Buffer) {
     try {
       const request = reader.push(chunk)
       if (!request) return
       clearTimeout(late)
       socket.off('data', take)
-      emit({request, at, answer: answer => send(socket, answer)})
+      emit({request, at, answer: answer => send(socket, answer, {tell, patienceMs})})
     } catch (error) {
       clearTimeout(late)
       socket.off('data', take)
       tell(`a request on the socket is refused: ${(error as Error).message}`)
       const refusal = new CniError('undecodable', (error as Error).message, {cause: error})
-      void send(socket, {status: 1, body: formatError(refusal, NEWEST)})
+      void send(socket, refused(refusal), {tell, patienceMs})
     }
   })
   socket.once('close', () => clearTimeout(late))
 }
 
+const refused = (error: CniError): Answer => ({status: 1, body: formatError(error, NEWEST)})
+
 /** Resolves with whether the shim says that it has printed it. */
-function send(socket: Socket, {status, body}: Answer): Promise<boolean> {
+function send(socket: Socket, answer: Answer, {tell, patienceMs}: Omit<Receiver, 'emit'>): Promise<boolean> {
   return new Promise(resolve => {
     if (socket.destroyed) return resolve(false)
-    const late = setTimeout(() => socket.destroy(), PATIENCE_MS)
-    let heard = false
+    const late = setTimeout(() => socket.destroy(), patienceMs).unref()
+    const {bytes, whole} = encode(answer, tell)
     socket.on('data', (chunk: Buffer) => {
-      heard ||= chunk[0] === ACKNOWLEDGED
-      if (heard) socket.end()
+      if (chunk[0] !== ACKNOWLEDGED) return
+      resolve(whole)
+      socket.end()
     })
     socket.once('close', () => {
       clearTimeout(late)
-      resolve(heard)
+      resolve(false)
     })
-    socket.write(encodeAnswer({status, stdout: Buffer.from(body)}))
+    socket.write(bytes)
   })
+}
+
+/** `whole`: it says what was to be said, and not that this is more than the shim takes. */
+function encode({status, body}: Answer, tell: Receiver['tell']): {bytes: Buffer; whole: boolean} {
+  try {
+    return {bytes: encodeAnswer({status, stdout: Buffer.from(body)}), whole: true}
+  } catch (cause) {
+    tell(`an answer cannot be given: ${(cause as Error).message}`)
+    const {status, body} = refused(new CniError('failed', (cause as Error).message, {cause}))
+    return {bytes: encodeAnswer({status, stdout: Buffer.from(body)}), whole: false}
+  }
 }

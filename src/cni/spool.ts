@@ -22,26 +22,32 @@ export async function drainSpool(folder: string, {decode, run, tell}: SpoolPorts
   for (const name of names) {
     const path = join(folder, name)
     try {
-      const request = await readRequest(path, decode)
+      // Somebody else has carried it out.
+      const bytes = await unlessGone(readFile(path))
+      if (bytes === undefined) continue
+      const request = readRequest(bytes, decode)
       if (request === undefined) {
-        await rename(path, `${path}${ASIDE}`)
+        await unlessGone(rename(path, `${path}${ASIDE}`))
         tell(`${path} holds no request that can be read; it is kept as ${name}${ASIDE}`)
         continue
       }
       await run(request, spooledAt(name))
-      await unlink(path)
+      await unlessGone(unlink(path))
       done++
     } catch (error) {
-      // Somebody else has carried it out.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
       tell(`the DEL in ${path} could not be carried out and stays: ${(error as Error).message}`)
     }
   }
   return done
 }
 
-async function readRequest(path: string, decode: SpoolPorts['decode']): Promise<ShimRequest | undefined> {
-  const bytes = await readFile(path)
+const unlessGone = <T>(work: Promise<T>): Promise<T | undefined> =>
+  work.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+
+function readRequest(bytes: Buffer, decode: SpoolPorts['decode']): ShimRequest | undefined {
   try {
     return decode(bytes)
   } catch {

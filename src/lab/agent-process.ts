@@ -38,7 +38,11 @@ export class AgentProcess {
   readonly configFile: string
   /** The folder of what must outlive the agent. */
   readonly stateFolder: string
+  /** What the CNI plugin on the host asks, and where it leaves what nobody answers. */
+  readonly socket: string
+  readonly spool: string
   state: AgentState = {is: 'stopped', how: 'not started yet'}
+  readonly #runFolder: string
   readonly #run: Run
   readonly #node: NodePlan
   readonly #settings: AgentSettings
@@ -49,6 +53,9 @@ export class AgentProcess {
     this.logFile = join(run.folder, `${node.name}.log`)
     this.configFile = join(run.folder, `${node.name}.yaml`)
     this.stateFolder = join(run.folder, `${node.name}.state`)
+    this.#runFolder = join(run.folder, `${node.name}.run`)
+    this.socket = join(this.#runFolder, 'cni.sock')
+    this.spool = join(this.stateFolder, 'spool')
     this.#run = run
     this.#node = node
     this.#settings = settings
@@ -66,7 +73,7 @@ export class AgentProcess {
       node: this.#node.name,
       kubernetes: {kubeconfig: this.#settings.kubeconfig},
       networks: [{backend: this.#settings.backend}],
-      folders: {state: this.stateFolder},
+      folders: {state: this.stateFolder, run: this.#runFolder},
       metrics: {listen: `:${METRICS_PORT}`},
     }
     await writeFile(this.configFile, stringify(config))

@@ -1,6 +1,6 @@
 /** A lab: an API server, virtual nodes with an agent each, pods. Everything in namespaces of its own, and removed at the end. */
 import {access, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {Subscription} from 'rxjs'
 import {KubeClient} from '../kube/client.ts'
 import {Credentials} from '../kube/credentials.ts'
@@ -14,12 +14,13 @@ import {expectedRoutes} from './expected-routes.ts'
 import {mapLimited} from './limit.ts'
 import {objectNews, routeNews} from './news.ts'
 import {LabNode, type NodeReports} from './node.ts'
-import {createObjects} from './objects.ts'
+import {createObjects, podRuns} from './objects.ts'
 import {type Ping, type PingResult, pairsOf, pingEach, pingKey} from './pings.ts'
-import {allNamespaces, type LabPlan, type LabSize, type PodPlan, planLab, urlAt} from './plan.ts'
+import {allNamespaces, type LabPlan, type LabSize, planLab, urlAt} from './plan.ts'
+import {addPod, type LabPod, podsOf} from './pods.ts'
 import {API_PORT, startRelay} from './relay-process.ts'
 import {Run} from './run.ts'
-import {wireNodes, wirePods} from './wiring.ts'
+import {openPods, wireNodes} from './wiring.ts'
 
 export interface LabOptions extends LabSize {
   /** Ends the lab when it aborts, during its start too. */
@@ -43,6 +44,9 @@ export interface LabEvent {
 
 const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'netgraft.js')
 const EVENTS_KEPT = 200
+const PODS_AT_ONCE = 4
+/** Milliseconds. */
+const POD_RETRY = 50
 
 /** Resolves when everything is wired and the agents are started, which are not ready yet. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -67,10 +71,8 @@ export class Lab {
   readonly id: string
   readonly folder: string
   readonly plan: LabPlan
-  readonly pods: readonly PodPlan[]
   /** The file for kubectl. */
   readonly kubeconfig: string
-  readonly pairs: readonly Ping[]
   /** The last result of each pair, by `pingKey`. */
   readonly pings = new Map<string, PingResult>()
   /** The newest last. */
@@ -86,6 +88,11 @@ export class Lab {
   readonly #over = new AbortController()
   readonly #signal: AbortSignal
   readonly #watching = new Subscription()
+  /** With their addresses as soon as they have them. */
+  #pods: LabPod[]
+  #podsUp: Promise<void> | undefined
+  /** Why a pod has no network yet. */
+  #podTrouble = ''
   #controlPlane: ControlPlane | undefined
   #client: KubeClient | undefined
   #credentials: Credentials | undefined
@@ -99,13 +106,21 @@ export class Lab {
     this.id = run.id
     this.folder = run.folder
     this.plan = planLab(run.id, options)
-    this.pods = this.plan.nodes.flatMap(node => node.pods)
-    this.pairs = pairsOf(this.pods)
+    this.#pods = podsOf(this.plan)
     this.kubeconfig = join(run.folder, 'kubeconfig')
   }
 
   get backend(): BackendName {
     return this.#options.backend ?? 'auto'
+  }
+
+  get pods(): readonly LabPod[] {
+    return this.#pods
+  }
+
+  /** Who is to reach whom. */
+  get pairs(): readonly Ping[] {
+    return pairsOf(this.#pods, this.plan.families)
   }
 
   get nodes(): readonly LabNode[] {
@@ -139,17 +154,19 @@ export class Lab {
     await settled([this.#startControlPlane(), this.#run.addNamespaces(allNamespaces(plan))])
     await wireNodes(plan)
     this.#signal.throwIfAborted()
-    await settled([this.#startNodes(), createObjects(this.client, plan, this.#signal), ...plan.nodes.map(wirePods)])
-    this.#tell({text: `${plan.nodes.length} nodes and ${this.pods.length} pods are wired`})
+    await settled([this.#startNodes(), createObjects(this.client, plan, this.#signal), ...plan.nodes.map(openPods)])
+    this.#tell({text: `${plan.nodes.length} nodes are wired, ${this.pods.length} pods wait for their network`})
+    this.#podsUp = this.#startPods()
+    this.#podsUp.catch(() => {})
   }
 
-  /** Resolves when every agent is ready; rejects if one has died, or after `patience` milliseconds. */
+  /** Resolves when every agent is ready and every pod has its network; rejects if one has died, or after `patience` milliseconds. */
   async ready(patience = 30_000): Promise<void> {
     const deadline = performance.now() + patience
     for (;;) {
       this.#signal.throwIfAborted()
       const late = this.nodes.find(({agent}) => agent.state.is !== 'ready')
-      if (!late) return
+      if (!late) break
       const died = this.nodes.find(({agent}) => agent.state.is === 'died')
       if (died) throw new Error(`the agent of ${died.name} ${describeState(died.agent.state)}`)
       if (performance.now() > deadline)
@@ -157,6 +174,42 @@ export class Lab {
           `the agent of ${late.name} is not ready after ${patience / 1000} s, but ${describeState(late.agent.state)}`,
         )
       await sleep(20, this.#signal)
+    }
+    const late = sleep(deadline - performance.now(), this.#signal).then(() => {
+      throw new Error(`not every pod has its network after ${patience / 1000} s: ${this.#podTrouble}`)
+    })
+    await Promise.race([this.#podsUp, late])
+  }
+
+  /** On each node as soon as its agent is ready, a few at a time. */
+  async #startPods(): Promise<void> {
+    await mapLimited([...this.#pods.keys()], PODS_AT_ONCE, i => this.#startPod(i))
+    const times = this.#pods.flatMap(({addMs}) => addMs ?? []).sort((a, b) => a - b)
+    if (times.length === 0) return
+    const [median, last] = [times[times.length >> 1]!, times.at(-1)!].map(ms => ms.toFixed(1))
+    this.#tell({
+      text: `${times.length} pods have their network: ADD took ${median} ms, at most ${last} ms`,
+      mood: 'good',
+    })
+  }
+
+  /** Again until it has it, as the kubelet does. */
+  async #startPod(i: number): Promise<void> {
+    const pod = this.#pods[i]!
+    const node = this.nodes.find(({name}) => name === pod.node)!
+    while (!this.#signal.aborted) {
+      if (node.agent.state.is === 'ready') {
+        const runtime = {run: this.#run, shim: join(dirname(this.#options.bundle), 'netgraft-cni'), agent: node.agent}
+        const up = await addPod(runtime, pod).catch((error: Error) => {
+          this.#podTrouble = `${pod.name}: ${error.message}`
+        })
+        if (up) {
+          this.#pods[i] = up
+          await podRuns(this.client, node.plan, up, this.#signal)
+          return
+        }
+      }
+      await sleep(POD_RETRY, this.#signal)
     }
   }
 

@@ -4,6 +4,7 @@ import {sleep} from '../streams/lifetime.ts'
 import {ApiError} from '../streams/list-watch.ts'
 import {mapLimited} from './limit.ts'
 import type {LabPlan, NodePlan, PodPlan} from './plan.ts'
+import type {LabPod} from './pods.ts'
 
 const PODS = '/api/v1/namespaces/default/pods'
 const AT_ONCE = 8
@@ -12,15 +13,16 @@ export async function createObjects(client: KubeClient, plan: LabPlan, signal: A
   await mapLimited(plan.nodes, AT_ONCE, node =>
     client.request('POST', '/api/v1/nodes', {body: nodeObject(node), signal}),
   )
-  const pods = plan.nodes.flatMap(node => node.pods.map(pod => ({node, pod})))
+  const pods = plan.nodes.flatMap(node => node.pods)
   if (pods.length === 0) return
   await defaultNamespace(client, signal)
-  await mapLimited(pods, AT_ONCE, async ({node, pod}) => {
-    await client.request('POST', PODS, {body: podObject(pod), signal})
-    // The real server drops the status of a pod that is created.
-    const contentType = 'application/merge-patch+json'
-    await client.request('PATCH', `${PODS}/${pod.name}/status`, {body: podStatus(node, pod), contentType, signal})
-  })
+  await mapLimited(pods, AT_ONCE, pod => client.request('POST', PODS, {body: podObject(pod), signal}))
+}
+
+/** What the kubelet does once the pod has its network. */
+export async function podRuns(client: KubeClient, node: NodePlan, pod: LabPod, signal: AbortSignal): Promise<void> {
+  const contentType = 'application/merge-patch+json'
+  await client.request('PATCH', `${PODS}/${pod.name}/status`, {body: podStatus(node, pod), contentType, signal})
 }
 
 export function nodeObject({name, addresses, podCIDRs}: NodePlan): object {
@@ -49,7 +51,7 @@ function podObject({name, node}: PodPlan): object {
   }
 }
 
-function podStatus(node: NodePlan, {addresses}: PodPlan): object {
+function podStatus(node: NodePlan, {addresses}: LabPod): object {
   const ips = addresses.map(String)
   return {
     status: {

@@ -3,7 +3,7 @@ import type {AgentState} from './agent-process.ts'
 import type {Lab, LabEvent} from './lab.ts'
 import type {LabNode} from './node.ts'
 import {pingKey} from './pings.ts'
-import type {PodPlan} from './plan.ts'
+import type {LabPod} from './pods.ts'
 import type {PeerRoutes} from './route-watch.ts'
 import {type Line, type Span, type Style, table, width} from './text.ts'
 import {describeWays} from './ways.ts'
@@ -11,7 +11,7 @@ import {describeWays} from './ways.ts'
 /** What of a lab is shown. */
 export type Shown = Pick<
   Lab,
-  'id' | 'elapsed' | 'plan' | 'pairs' | 'pings' | 'events' | 'nodeObjects' | 'kubeconfig'
+  'id' | 'elapsed' | 'plan' | 'pods' | 'pairs' | 'pings' | 'events' | 'nodeObjects' | 'kubeconfig'
 > & {
   readonly controlPlane: Pick<Lab['controlPlane'], 'name' | 'url'>
   readonly nodes: readonly Pick<LabNode, 'name' | 'plan' | 'agent' | 'routes'>[]
@@ -58,7 +58,7 @@ function title({id, elapsed, controlPlane}: Shown): Line {
 }
 
 function nodeTable(lab: Shown): Line[] {
-  const heads = ['NODE', 'ADDRESSES', 'POD RANGES', 'ROUTES', 'AGENT']
+  const heads = ['NODE', 'ADDRESSES', 'POD RANGES', 'ROUTES', 'PODS', 'AGENT']
   const rows = lab.nodes.map(({name, plan, agent, routes}) => {
     const object = lab.nodeObjects?.get(name as never)
     const expected = lab.expectedRoutes(name)
@@ -68,6 +68,7 @@ function nodeTable(lab: Shown): Line[] {
       span(plan.addresses.map(({ip}) => ip).join(' ')),
       span(ranges, object || !lab.nodeObjects ? undefined : 'warn'),
       span(routesText(routes, expected), routes.size === expected ? 'good' : 'warn'),
+      podsSpan(lab.pods.filter(pod => pod.node === name)),
       agentSpan(agent.state),
     ]
   })
@@ -78,6 +79,14 @@ function nodeTable(lab: Shown): Line[] {
 function routesText(routes: PeerRoutes, expected: number | undefined): string {
   const ways = describeWays(routes.values())
   return `${routes.size} of ${expected ?? '?'}${ways.includes(',') ? ':' : ''} ${ways}`.trimEnd()
+}
+
+/** "2 of 2 up, ADD 3.1 ms": the median. */
+function podsSpan(pods: readonly LabPod[]): Span {
+  const times = pods.flatMap(({addMs}) => addMs ?? []).sort((a, b) => a - b)
+  const median = times[times.length >> 1]
+  const text = `${times.length} of ${pods.length} up${median === undefined ? '' : `, ADD ${milliseconds(median)} ms`}`
+  return span(text, times.length === pods.length ? 'good' : 'warn')
 }
 
 function agentSpan(state: AgentState): Span {
@@ -104,7 +113,7 @@ function pingTables(lab: Shown, columns: number): Line[] {
   return lab.plan.families.flatMap((_, i) => [[], ...summary(lab, pods, i)])
 }
 
-function matrix(lab: Shown, pods: readonly PodPlan[], nth: number): Line[] {
+function matrix(lab: Shown, pods: readonly LabPod[], nth: number): Line[] {
   const family = lab.plan.families[nth]!
   const head = [span(`IPv${family} PINGS, ms`, 'dim'), ...pods.map(pod => span(pod.name, 'dim'))]
   const rows = pods.map(from => [
@@ -122,7 +131,7 @@ function cell(result: {ms: number | undefined} | undefined): Span {
 /** Four characters. */
 const milliseconds = (ms: number): string => (ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0))
 
-function summary(lab: Shown, pods: readonly PodPlan[], nth: number): Line[] {
+function summary(lab: Shown, pods: readonly LabPod[], nth: number): Line[] {
   const family = lab.plan.families[nth]!
   const rows = pods.map(from => {
     const results = pods.filter(to => to !== from).map(to => lab.pings.get(pingKey({from, to, family})))

@@ -1,14 +1,15 @@
 /** Who reaches whom: Debian's ping, run inside the pods' namespaces. */
 import type {Family, Ip} from '../model/ip.ts'
 import {mapLimited} from './limit.ts'
-import type {PodPlan} from './plan.ts'
+import type {LabPod} from './pods.ts'
 import type {Run} from './run.ts'
 
 export interface Ping {
-  readonly from: PodPlan
-  readonly to: PodPlan
+  readonly from: LabPod
+  readonly to: LabPod
   readonly family: Family
-  readonly address: Ip
+  /** Undefined: the pod has none of that family. */
+  readonly address: Ip | undefined
 }
 
 export interface PingResult extends Ping {
@@ -23,12 +24,14 @@ export const pingKey = ({from, to, family}: Pick<Ping, 'from' | 'to' | 'family'>
 const ALL_PAIRS_UP_TO = 1000
 const PODS_AT_ONCE = 4
 
-export function pairsOf(pods: readonly PodPlan[]): Ping[] {
+export function pairsOf(pods: readonly LabPod[], families: readonly Family[]): Ping[] {
   const all = pods.length * (pods.length - 1) <= ALL_PAIRS_UP_TO
   const chosen = all ? pods : pods.filter((pod, i) => pods[i - 1]?.node !== pod.node)
   return chosen.flatMap(from =>
     chosen.flatMap(to =>
-      from === to ? [] : to.addresses.map(address => ({from, to, family: address.family, address})),
+      from === to
+        ? []
+        : families.map(family => ({from, to, family, address: to.addresses.find(ip => ip.family === family)})),
     ),
   )
 }
@@ -40,10 +43,10 @@ export async function pingEach(
   signal: AbortSignal,
   tell: (result: PingResult) => void,
 ): Promise<PingResult[]> {
-  const groups = [...Map.groupBy(pings, ({from}) => from)]
-  const results = await mapLimited(groups, PODS_AT_ONCE, async ([from, group]) => {
+  const groups = [...Map.groupBy(pings, ({from}) => from.name)]
+  const results = await mapLimited(groups, PODS_AT_ONCE, async ([, group]) => {
     if (signal.aborted) return []
-    const answers = await pingFrom(run, from, group)
+    const answers = await pingFrom(run, group[0]!.from, group)
     if (signal.aborted) return []
     const told = group.map(ping => ({...ping, ms: answers.get(`${ping.address}`)}))
     for (const result of told) tell(result)
@@ -53,9 +56,9 @@ export async function pingEach(
 }
 
 /** All of a pod's at the same time, in one process of ours. Milliseconds by address. */
-async function pingFrom(run: Run, from: PodPlan, pings: readonly Ping[]): Promise<Map<string, number>> {
+async function pingFrom(run: Run, from: LabPod, pings: readonly Ping[]): Promise<Map<string, number>> {
   const script = 'for address; do ping -n -c 1 -W 1 "$address" & done; wait'
-  const args = ['-c', script, 'sh', ...pings.map(({address}) => `${address}`)]
+  const args = ['-c', script, 'sh', ...pings.flatMap(({address}) => (address ? `${address}` : []))]
   const output = await run.exec('sh', args, {netns: from.netns}).catch(() => '')
   return new Map(
     [...output.matchAll(/^\d+ bytes from (\S+): .*time=([\d.]+) ms$/gm)].map(match => [match[1]!, Number(match[2])]),

@@ -41,9 +41,6 @@ export interface PodPlan {
   readonly name: string
   readonly node: string
   readonly netns: string
-  /** The node's end of the pod's cable. */
-  readonly port: string
-  readonly addresses: readonly Ip[]
 }
 
 export interface LabSize {
@@ -66,17 +63,14 @@ const ADDRESSES = {
   4: {
     node: (subnet: number, n: number) => ({ip: parseIp(`192.168.${subnet}.${n}`), length: 24}),
     podCIDR: (n: number) => parseCidr(`10.244.${n}.0/24`),
-    pod: (n: number, host: number) => parseIp(`10.244.${n}.${host}`),
   },
   6: {
     node: (subnet: number, n: number) => ({ip: parseIp(`fd00:${subnet}::${n}`), length: 64}),
     podCIDR: (n: number) => parseCidr(`fd00:244:${n}::/64`),
-    pod: (n: number, host: number) => parseIp(`fd00:244:${n}::${host}`),
   },
 } as const
 
 const ROUTER = 254
-const FIRST_POD = 2
 
 /** What every namespace of a run begins with. */
 export const namespacePrefix = (id: string): string => `ng-${id}-`
@@ -96,8 +90,6 @@ export function planLab(id: string, {nodes: count, podsPerNode, family, topology
         name: `${node}-p${p}`,
         node,
         netns: `${prefix}${node}-p${p}`,
-        port: `p${p}`,
-        addresses: families.map(each => ADDRESSES[each].pod(n, FIRST_POD + p - 1)),
       })),
     }
   }

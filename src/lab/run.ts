@@ -10,6 +10,8 @@ import {ENVIRONMENT, MARK, removeRun} from './clean.ts'
 export interface SpawnOptions {
   /** The namespace's name to run in. @default the lab's own */
   readonly netns?: string
+  /** Beside the lab's own. */
+  readonly env?: Readonly<Record<string, string>>
   /** @default all three ignored */
   readonly stdio?: StdioOptions
 }
@@ -56,11 +58,11 @@ export class Run {
   /** Marked as this run's, in a session of its own: only the lab ends it. Rejects if it cannot be started. */
   async spawn(command: string, args: readonly string[], options: SpawnOptions = {}): Promise<ChildProcess> {
     if (this.#end) throw new Error('the lab has ended')
-    const {netns, stdio = 'ignore'} = options
+    const {netns, stdio = 'ignore', env} = options
     const line = netns === undefined ? [command, ...args] : ['nsenter', `--net=/run/netns/${netns}`, command, ...args]
     const child = spawn(line[0]!, line.slice(1), {
       cwd: this.folder,
-      env: {...ENVIRONMENT, HOME: this.folder, [MARK]: this.id},
+      env: {...ENVIRONMENT, HOME: this.folder, [MARK]: this.id, ...env},
       detached: true,
       stdio,
     })
@@ -72,7 +74,7 @@ export class Run {
   async exec(
     command: string,
     args: readonly string[],
-    options: {netns?: string; input?: string} = {},
+    options: {netns?: string; input?: string; env?: Readonly<Record<string, string>>} = {},
   ): Promise<string> {
     const {input = '', ...rest} = options
     const child = await this.spawn(command, args, {...rest, stdio: 'pipe'})

@@ -1,6 +1,6 @@
 /** The cables: nodes to their subnet's bridge, pods to their node. Everything is inside the run's namespaces. */
 import {type FileHandle, open} from 'node:fs/promises'
-import {type Family, hostLength, type Ip, type IpWithPrefix, parseCidr, parseIp} from '../model/ip.ts'
+import {type Ip, type IpWithPrefix, parseCidr} from '../model/ip.ts'
 import {IFA_F, type IfIndex, type LinkSpec, type Mac, type Route, TABLE_MAIN} from '../model/net.ts'
 import {addAddress} from '../netlink/address.ts'
 import {Kernel} from '../netlink/kernel.ts'
@@ -8,18 +8,14 @@ import {addLink, decodeLink, dumpLinks, RTM_NEWLINK, setLink} from '../netlink/l
 import {addNeighbour} from '../netlink/neighbour.ts'
 import type {Request} from '../netlink/request.ts'
 import {addRoute} from '../netlink/route.ts'
-import {alone, type LabPlan, type NodePlan, type PodPlan, type SubnetPlan} from './plan.ts'
+import type {LabPlan, NodePlan, SubnetPlan} from './plan.ts'
 
 export const netnsPath = (name: string): string => `/run/netns/${name}`
 
-/** The same on every pod's cable: the node answers for it there, and needs no address of the pod range. */
-const GATEWAY: Readonly<Record<Family, Ip>> = {4: parseIp('169.254.1.1'), 6: parseIp('fe80::1')}
 const ANYWHERE = {4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0')}
 /** `rtm_protocol` static, as a person's own routes have. */
 const STATIC = 4
 
-/** Of a pod's cable, whose two ends are alone with each other. */
-const MAC = {port: '02:00:00:00:00:01' as Mac, pod: '02:00:00:00:00:02' as Mac}
 /** Of each subnet's bridge, which otherwise takes the lowest of its ports: another one whenever a cable is added. */
 const BRIDGE_MAC = '02:00:00:00:01:fe' as Mac
 const FORWARDING = ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'] as const
@@ -69,33 +65,9 @@ async function wireSubnet(wire: Kernel, subnet: SubnetPlan, routed: boolean): Pr
 const neighbours = (others: readonly NodePlan[], index: IfIndex): Request[] =>
   others.flatMap(({addresses, mac}) => addresses.map(({ip}) => addNeighbour({index, ip, mac})))
 
-/** As the ptp plugin does: a cable each, routed, so that a pod sees nobody else's frames. */
-export async function wirePods(node: NodePlan): Promise<void> {
-  await within(node.netns, async kernel => {
-    for (const pod of node.pods) await wirePod(kernel, pod)
-  })
-}
-
-async function wirePod(kernel: Kernel, pod: PodPlan): Promise<void> {
-  await quickIpv6(pod.netns)
-  await using target = await namespace(pod.netns)
-  const kind = {type: 'veth', peer: {name: 'eth0', netns: target.fd, mac: MAC.pod}} as const
-  const port = await make(kernel, {name: pod.port, mac: MAC.port, up: true, kind})
-  await within(pod.netns, async inside => {
-    const eth0 = await indexOf(inside, 'eth0')
-    await all(inside, [
-      setLink('lo', {up: true}),
-      setLink(eth0, {up: true}),
-      ...pod.addresses.map(ip => assign(eth0, alone(ip))),
-      ...pod.addresses.map(({family}) => addNeighbour({index: eth0, ip: GATEWAY[family], mac: MAC.port})),
-      ...pod.addresses.map(({family}) => addRoute(defaultRoute(GATEWAY[family], eth0))),
-    ])
-  })
-  await all(kernel, [
-    ...pod.addresses.map(({family}) => assign(port, alone(GATEWAY[family]))),
-    ...pod.addresses.map(ip => addNeighbour({index: port, ip, mac: MAC.pod})),
-    ...pod.addresses.map(ip => addRoute(routeTo(ip, port))),
-  ])
+/** As runtimes do: a pod's loopback is up before it gets its network. */
+export const openPods = async ({pods}: NodePlan): Promise<void> => {
+  for (const {netns} of pods) await within(netns, kernel => kernel.do(setLink('lo', {up: true})))
 }
 
 const assign = (index: IfIndex, {ip, length}: IpWithPrefix): Request =>
@@ -103,7 +75,6 @@ const assign = (index: IfIndex, {ip, length}: IpWithPrefix): Request =>
     index,
     ip,
     length,
-    scope: ip === GATEWAY[ip.family] ? 'link' : 'global',
     flags: ip.family === 6 ? IFA_F.NODAD : 0,
   })
 
@@ -115,14 +86,6 @@ const defaultRoute = (gateway: Ip, dev: IfIndex): Route => ({
   metric: 1024,
   scope: 'global',
   nextHops: [{gateway, dev, onlink: true}],
-})
-
-const routeTo = (ip: Ip, dev: IfIndex): Route => ({
-  ...ROUTE,
-  destination: parseCidr(`${ip}/${hostLength(ip.family)}`),
-  metric: 1024,
-  scope: ip.family === 4 ? 'link' : 'global',
-  nextHops: [{dev}],
 })
 
 /** Without duplicate address detection: an address serves at once, not a second later. */

@@ -12,7 +12,8 @@ export type Step =
   /** Every link of the group, with one grace period for all of them: a number made for that purpose alone. */
   | {readonly op: 'delete'; readonly object: 'link group'; readonly item: number}
   | {readonly op: 'add' | 'delete'; readonly object: 'address'; readonly item: AddressSpec}
-  | {readonly op: 'add' | 'replace' | 'delete'; readonly object: 'route'; readonly item: Route}
+  /** prepend: where a route of that destination and metric stands already, beside it and before it. */
+  | {readonly op: 'add' | 'prepend' | 'replace' | 'delete'; readonly object: 'route'; readonly item: Route}
   | {readonly op: 'replace' | 'delete'; readonly object: 'neighbour'; readonly item: Neighbour}
 
 /** What became of a step. */
@@ -23,6 +24,7 @@ export interface StepOutcome {
   readonly link?: Link
 }
 
+/** What is asked for is done in the order of the calls, one after the other: nobody has to wait for what comes before. */
 export interface NamespaceKernel {
   /** Makes changes in order, in as few system calls as are needed. Rejects only when an outcome is unknown. */
   change(steps: readonly Step[]): Promise<readonly StepOutcome[]>

@@ -84,19 +84,23 @@ async function openSocket(options: MonitorOptions, callbacks: Callbacks): Promis
 
 const FRAME_BYTES = 8
 
-/** The addon's frames: {u32 length, i32 nsid, messages padded to 4 bytes}. */
-function decodeFrames(data: Buffer, ownPort: number | undefined): KernelChange[] {
-  const changes: KernelChange[] = []
+/** The messages of the addon's frames: {u32 length, i32 nsid, messages padded to 4 bytes}. */
+export function* framed(data: Buffer): Generator<readonly [message: Message, nsid: number]> {
   for (let at = 0; at + FRAME_BYTES <= data.length; ) {
     const length = data.readUInt32LE(at)
     const nsid = data.readInt32LE(at + 4)
-    for (const message of messages(data.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length))) {
-      const change = decodeChange(message)
-      if (!change) continue
-      const own = message.port !== 0 && message.port === ownPort
-      changes.push({...change, replaces: (message.flags & NLM_F.REPLACE) !== 0, own, nsid: nsid < 0 ? undefined : nsid})
-    }
+    for (const message of messages(data.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length))) yield [message, nsid]
     at += FRAME_BYTES + ((length + 3) & ~3)
+  }
+}
+
+function decodeFrames(data: Buffer, ownPort: number | undefined): KernelChange[] {
+  const changes: KernelChange[] = []
+  for (const [message, nsid] of framed(data)) {
+    const change = decodeChange(message)
+    if (!change) continue
+    const own = message.port !== 0 && message.port === ownPort
+    changes.push({...change, replaces: (message.flags & NLM_F.REPLACE) !== 0, own, nsid: nsid < 0 ? undefined : nsid})
   }
   return changes
 }

@@ -17,7 +17,7 @@ import {addLink, decodeLink, deleteLink, deleteLinkGroup, dumpLinks, getLink, RT
 import {NLM_F} from './message.ts'
 import {deleteNeighbour, type NeighbourSpec, replaceNeighbour} from './neighbour.ts'
 import type {Request} from './request.ts'
-import {addRoute, deleteRoute, dumpRoutes, replaceRoute} from './route.ts'
+import {addRoute, deleteRoute, dumpRoutes, prependRoute, replaceRoute} from './route.ts'
 
 /** CLONE_NEWNET, linux/sched.h: what NS_GET_NSTYPE says of a network namespace. */
 const NETWORK = 0x40000000
@@ -65,7 +65,7 @@ function requestOf(step: Step): Request {
     case 'address':
       return {add: addAddress, delete: deleteAddress}[step.op](step.item)
     case 'route':
-      return {add: addRoute, replace: replaceRoute, delete: deleteRoute}[step.op](step.item)
+      return {add: addRoute, prepend: prependRoute, replace: replaceRoute, delete: deleteRoute}[step.op](step.item)
     case 'neighbour':
       return step.op === 'delete' ? deleteNeighbour(step.item) : replaceNeighbour(step.item as NeighbourSpec)
   }

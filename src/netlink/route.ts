@@ -47,6 +47,9 @@ export const addRoute = (route: Route): Request => change('add', RTM_NEWROUTE, N
 export const replaceRoute = (route: Route): Request =>
   change('replace', RTM_NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, route)
 
+/** Like `ip route prepend`: beside a route of the same destination and metric, and before it. */
+export const prependRoute = (route: Route): Request => change('prepend', RTM_NEWROUTE, NLM_F.CREATE, route)
+
 /** Like `ip route append`. */
 export const appendRoute = (route: Route): Request => change('append', RTM_NEWROUTE, NLM_F.CREATE | NLM_F.APPEND, route)
 

@@ -2,12 +2,16 @@
 import {addon, EVENT, type Handle} from './addon.ts'
 import {NetlinkSocketError} from './errors.ts'
 
+/** linux/netlink.h. */
 const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
 
 export interface SocketOptions {
   /** A descriptor of the namespace to open it in. @default the process's own */
   readonly netns?: number | undefined
-  /** RTNLGRP_* to listen to. */
+  /** NETLINK_*. @default NETLINK_ROUTE */
+  readonly protocol?: number
+  /** RTNLGRP_*, NFNLGRP_*, to listen to. */
   readonly groups?: readonly number[]
   /** Bytes. SO_RCVBUFFORCE. */
   readonly receiveBuffer: number
@@ -54,8 +58,8 @@ export class NetlinkSocket {
   private constructor(options: SocketOptions, opened: {resolve: () => void; reject: (error: Error) => void}) {
     this.#options = options
     this.#opened = opened
-    const {netns = -1, groups = [], receiveBuffer, allNsids = false} = options
-    this.#handle = addon.open(netns, NETLINK_ROUTE, groups, receiveBuffer, allNsids, (type, id, value, data) =>
+    const {netns = -1, protocol = NETLINK_ROUTE, groups = [], receiveBuffer, allNsids = false} = options
+    this.#handle = addon.open(netns, protocol, groups, receiveBuffer, allNsids, (type, id, value, data) =>
       this.#onEvent(type, id, value, data),
     )
   }

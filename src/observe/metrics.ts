@@ -129,6 +129,24 @@ export const TABLE = {
     'Parts of node objects that cannot be served as they are written, by what is wrong with them.',
     {network: NETWORK, kind: {atMost: 16}},
   ),
+  cniRequests: counter('netgraft_cni_requests_total', 'CNI requests answered, by the code of their error; 0: none.', {
+    command: ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION', 'invalid'],
+    code: CODE,
+  }),
+  cniDuration: histogram(
+    'netgraft_cni_request_seconds',
+    'From the arrival of a CNI request at the agent to its answer, waiting included.',
+    {command: ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']},
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  ),
+  attachments: gauge('netgraft_attachments', 'Attachments in the journal, by what is being done with them.', {
+    state: ['adding', 'added', 'deleting'],
+  }),
+  attachmentRepairs: counter(
+    'netgraft_attachment_repairs_total',
+    'Attachments of which something was put right on the host after somebody else had changed or removed it.',
+    {},
+  ),
   buildInfo: gauge('netgraft_build_info', 'Always 1; tells the versions.', {
     version: {atMost: 1},
     node_version: {atMost: 1},

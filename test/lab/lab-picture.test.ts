@@ -5,8 +5,10 @@ import {parseArguments} from '../../src/lab/options.ts'
 import {picture, type Shown} from '../../src/lab/picture.ts'
 import {pairsOf, pingKey} from '../../src/lab/pings.ts'
 import {planLab} from '../../src/lab/plan.ts'
+import {podsOf} from '../../src/lab/pods.ts'
 import {cutTo, paint} from '../../src/lab/text.ts'
 import type {Way} from '../../src/lab/ways.ts'
+import {parseIp} from '../../src/model/ip.ts'
 import {projectNode} from '../../src/streams/nodes.ts'
 
 const said = (...args: string[]): string => {
@@ -41,13 +43,19 @@ for (const [args, want] of [
 /** A lab of two nodes with a pod each, half way. */
 function halfWay(family: 'dual' | '4'): Shown {
   const plan = planLab('abcde', {nodes: 2, podsPerNode: 1, family})
-  const pairs = pairsOf(plan.nodes.flatMap(({pods}) => pods))
+  const pods = podsOf(plan).map((pod, i) => ({
+    ...pod,
+    addresses: plan.families.map(each => parseIp(each === 4 ? `10.244.${i + 1}.2` : `fd00:244:${i + 1}::2`)),
+    ...(i === 0 && {addMs: 3.14}),
+  }))
+  const pairs = pairsOf(pods, plan.families)
   const objects = plan.nodes.slice(0, 1).map(node => projectNode(nodeObject(node)))
   const states = [{is: 'ready'}, {is: 'died', how: 'SIGKILL'}] as const
   return {
     id: 'abcde',
     elapsed: 61_900,
     plan,
+    pods,
     pairs,
     pings: new Map(pairs.slice(0, 2).map((pair, i) => [pingKey(pair), {...pair, ms: i === 0 ? 0.123 : undefined}])),
     events: [{at: 1234, node: 'n1', text: 'agent ready', mood: 'good'}],
@@ -71,14 +79,14 @@ const shown = (lab: Shown, columns: number, rows = 40): string =>
 
 test('a wide picture has the families side by side', t => {
   t.is(
-    shown(halfWay('dual'), 120),
+    shown(halfWay('dual'), 140),
     `
 Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends it
 kubectl --kubeconfig /x/kubeconfig get nodes
 
-NODE   ADDRESSES                   POD RANGES                      ROUTES          AGENT
-n1     192.168.100.1 fd00:100::1   10.244.1.0/24 fd00:244:1::/64   1 of 1 direct   ready
-n2     192.168.100.2 fd00:100::2   no Node object                  1 of 1 vxlan    died (SIGKILL)
+NODE   ADDRESSES                   POD RANGES                      ROUTES          PODS                     AGENT
+n1     192.168.100.1 fd00:100::1   10.244.1.0/24 fd00:244:1::/64   1 of 1 direct   1 of 1 up, ADD 3.14 ms   ready
+n2     192.168.100.2 fd00:100::2   no Node object                  1 of 1 vxlan    0 of 1 up                died (SIGKILL)
 
 IPv4 PINGS, ms   n1-p1 n2-p1    IPv6 PINGS, ms      n1-p1 n2-p1
 n1-p1 10.244.1.2       ✓ 0.12   n1-p1 fd00:244:1::2       ✗
@@ -116,8 +124,8 @@ test('a low picture keeps its head and its events', t => {
 Netgraft lab abcde   1:01   embedded API server http://127.0.0.1:1   Ctrl-C ends
 kubectl --kubeconfig /x/kubeconfig get nodes
 
-NODE   ADDRESSES       POD RANGES       ROUTES          AGENT
-n1     192.168.100.1   10.244.1.0/24    1 of 1 direct   ready
+NODE   ADDRESSES       POD RANGES       ROUTES          PODS
+n1     192.168.100.1   10.244.1.0/24    1 of 1 direct   1 of 1 up, ADD 3.14 ms
 … 5 more lines in a higher window
 
    1.2 s  n1   agent ready
@@ -131,7 +139,7 @@ test('a picture counts the routes by their ways', t => {
   const routes = (...ways: Way[]) => {
     const nodes = [{...n1!, routes: new Map(ways.map((way, i) => [`${i}`, way]))}]
     const line = shown({...lab, nodes, expectedRoutes: () => 3}, 120).split('\n')[5]!
-    return / +(\S+ of .*?) +ready/.exec(line)?.[1]
+    return / +(\S+ of .*?) +1 of 1 up/.exec(line)?.[1]
   }
   t.is(routes(), '0 of 3')
   t.is(routes('vxlan', 'vxlan'), '2 of 3 vxlan')
@@ -139,8 +147,10 @@ test('a picture counts the routes by their ways', t => {
 })
 
 test('few pods are pinged pair by pair, many node by node', t => {
-  const pairs = (nodes: number, podsPerNode: number) =>
-    pairsOf(planLab('abcde', {nodes, podsPerNode, family: 'dual'}).nodes.flatMap(({pods}) => pods)).length
+  const pairs = (nodes: number, podsPerNode: number) => {
+    const plan = planLab('abcde', {nodes, podsPerNode, family: 'dual'})
+    return pairsOf(podsOf(plan), plan.families).length
+  }
   t.is(pairs(3, 2), 60)
   t.is(pairs(16, 2), 2 * 32 * 31)
   t.is(pairs(50, 20), 2 * 50 * 49)

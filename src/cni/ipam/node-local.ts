@@ -35,7 +35,7 @@ export function nodeLocal(ranges: Ranges): NodeLocal {
     owned.set(owner, [...(owned.get(owner) ?? []), address])
   }
   const free = (owner: string): void => {
-    for (const address of owned.get(owner) ?? []) given.delete(address)
+    for (const address of owned.get(owner) ?? []) if (given.get(address) === owner) given.delete(address)
     owned.delete(owner)
   }
   const next = (range: Cidr): string => {

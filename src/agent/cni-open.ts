@@ -1,0 +1,151 @@
+/** Puts the CNI front together: its kernel sockets, its journal, its types; and takes it apart again. */
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import {createAttachments} from '../cni/attachments.ts'
+import type {PodSite} from '../cni/default-network.ts'
+import {execPlugin, hostMountNeeded} from '../cni/exec.ts'
+import {createFront, type Front, type FrontEvent} from '../cni/front.ts'
+import {hostLocal} from '../cni/ipam/host-local.ts'
+import {nodeLocal, type Ranges} from '../cni/ipam/node-local.ts'
+import {staticIpam} from '../cni/ipam/static.ts'
+import {keyOf, openJournal} from '../cni/journal.ts'
+import {createPlugins} from '../cni/plugins.ts'
+import type {RecoveryPorts} from '../cni/recovery.ts'
+import {createRemovals} from '../cni/removals.ts'
+import {createSerial} from '../cni/serial.ts'
+import {bridge} from '../cni/types/bridge.ts'
+import {macvlan} from '../cni/types/macvlan.ts'
+import {parseAlias} from '../cni/types/marks.ts'
+import {ptp} from '../cni/types/ptp.ts'
+import type {Config} from '../model/config.ts'
+import type {FileLocks} from '../model/file-lock.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Masquerade} from '../model/masquerade.ts'
+import type {NamespaceKernel, Namespaces} from '../model/namespace.ts'
+import {fileLocks} from '../netlink/file-lock.ts'
+import {Kernel} from '../netlink/kernel.ts'
+import {namespaceKernel, namespaces} from '../netlink/namespace.ts'
+import {Backoff} from '../streams/backoff.ts'
+
+export interface CniOptions {
+  readonly config: Config
+  readonly log: Logger
+  /** @default execution in the agent's own mount namespace finds programs by this */
+  readonly searchPath: string
+  readonly site: (signal: AbortSignal) => Promise<PodSite>
+  readonly masquerade: Masquerade
+  readonly done: (event: FrontEvent) => void
+  /** Of the agent's life. */
+  readonly signal: AbortSignal
+}
+
+/** Through which everything outside the process is reached. */
+export interface Doors {
+  readonly kernel: () => Promise<NamespaceKernel>
+  readonly namespaces: Namespaces
+  readonly journal: typeof openJournal
+  readonly locks: FileLocks
+  readonly program: typeof execPlugin
+}
+
+const REAL: Doors = {
+  kernel: () => Kernel.open().then(namespaceKernel),
+  namespaces: namespaces(),
+  journal: openJournal,
+  locks: fileLocks,
+  program: execPlugin,
+}
+
+export interface OpenFront extends RecoveryPorts {
+  readonly front: Front
+  /** Waits for what is under way, for a while. */
+  close(): Promise<void>
+}
+
+/** Where the shim of this configuration asks, and where it leaves what nobody answers. */
+export const socketPath = ({folders}: Pick<Config, 'folders'>): string => join(folders.run, 'cni.sock')
+export const spoolFolder = ({folders}: Pick<Config, 'folders'>): string => join(folders.state, 'spool')
+
+/** Resolves once no other agent works with the same state folder. Rejects with what the system says. */
+export async function openFront(options: CniOptions, doors: Doors = REAL): Promise<OpenFront> {
+  const {config, log, signal} = options
+  const state = config.folders.state
+  await mkdir(state, {recursive: true, mode: 0o700})
+  const lock = await doors.locks.acquire(state, signal)
+  // Sockets of their own: a removal holds one for 16 ms and more, a pass over 5,000 routes another.
+  const [host, removing] = await Promise.all([doors.kernel(), doors.kernel()])
+  const journal = await doors.journal(join(state, 'journal'), problem =>
+    log.error('a journal entry cannot be used', {problem}),
+  )
+
+  const serial = createSerial(config.cni.concurrency)
+  const addresses = nodeLocal(ranges(options.site))
+  const types = {host, removals: createRemovals(removing), find, masquerade: options.masquerade}
+  const plugins = createPlugins(
+    new Map([
+      ['ptp', ptp(types)],
+      ['bridge', bridge(types)],
+      ['macvlan', macvlan(types)],
+      ['host-local', hostLocal({locks: doors.locks})],
+      ['static', staticIpam()],
+      ['node-local', addresses],
+    ]),
+    doors.program({
+      hostMount: await hostMountNeeded(),
+      searchPath: options.searchPath,
+      timeoutMs: config.cni.deadlineSeconds * 1000,
+    }),
+  )
+  function find(...args: Parameters<typeof plugins.find>): ReturnType<typeof plugins.find> {
+    return plugins.find(...args)
+  }
+
+  const attachments = await createAttachments({
+    journal,
+    namespaces: doors.namespaces,
+    find,
+    log,
+    signal,
+    retryMs,
+  })
+  const front = createFront({
+    attachments,
+    namespaces: doors.namespaces,
+    find,
+    serial,
+    pods: config.networks[0]!.pods,
+    site: options.site,
+    isVolatile: plugins.isNative,
+    deadlineMs: config.cni.deadlineSeconds * 1000,
+    log,
+    done: options.done,
+  })
+  return {
+    front,
+    attachments,
+    nodeLocal: addresses,
+    serial,
+    log,
+    onHost: async () => new Set((await host.links()).flatMap(({alias}) => parseAlias(alias) ?? []).map(keyOf)),
+    close: async () => {
+      const deadline = performance.now() + CLOSE_MS
+      while (serial.size > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10))
+      for (const kernel of [host, removing]) kernel.close()
+      await lock.release()
+    },
+  }
+}
+
+/** Milliseconds. */
+const CLOSE_MS = 5000
+
+const ranges =
+  (site: CniOptions['site']): Ranges =>
+  async (_, signal) =>
+    (await site(signal)).ranges
+
+function retryMs(attempt: number): number {
+  const backoff = new Backoff({baseMs: 500, jitter: 'equal'})
+  for (let n = 1; n < Math.min(attempt, 10); n++) backoff.next()
+  return backoff.next()
+}

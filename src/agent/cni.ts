@@ -1,0 +1,191 @@
+/** The CNI front's flow: what an earlier agent has left is put in order, then requests are answered for as long as we run. */
+import {watch} from 'node:fs'
+import {
+  concatMap,
+  debounceTime,
+  defer,
+  exhaustMap,
+  filter,
+  firstValueFrom,
+  map,
+  merge,
+  mergeMap,
+  Observable,
+  raceWith,
+  retry,
+  switchMap,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
+import type {PodSite} from '../cni/default-network.ts'
+import {CniError} from '../cni/error.ts'
+import type {Entry} from '../cni/journal.ts'
+import {decodeRequest} from '../cni/protocol.ts'
+import {recover, removeDead} from '../cni/recovery.ts'
+import {type Incoming, serve} from '../cni/server.ts'
+import {drainSpool} from '../cni/spool.ts'
+import {aliasOf} from '../cni/types/marks.ts'
+import type {Masquerading} from '../masquerade/masquerade.ts'
+import type {Config} from '../model/config.ts'
+import {Cidr, type Ip, parseIpWithPrefix} from '../model/ip.ts'
+import type {KernelView} from '../model/kernel.ts'
+import type {Logger} from '../model/logger.ts'
+import {addon} from '../netlink/addon.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import type {RouteReport} from '../routes/pass.ts'
+import {aborted$} from '../streams/lifetime.ts'
+import {heal} from './cni-heal.ts'
+import {type OpenFront, openFront, socketPath, spoolFolder} from './cni-open.ts'
+import {frontReporter} from './cni-report.ts'
+import type {Status} from './status.ts'
+
+export interface CniEdges {
+  readonly config: Config
+  /** Of the first network. */
+  readonly reports$: Observable<RouteReport>
+  readonly kernel$: Observable<KernelView>
+  readonly masquerading: Masquerading
+  readonly searchPath: string
+  readonly status: Status
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Of the agent's life. */
+  readonly signal: AbortSignal
+  /** To be waited for when the agent stops. */
+  readonly closing: (() => Promise<void>)[]
+}
+
+/** Milliseconds. */
+const OPEN_RETRY_MS = 2000
+/** How long an ADD waits for what is not known of this node yet; the runtime tries again by itself. */
+const SITE_MS = 10_000
+const SPOOL = {settleMs: 20, lookMs: 30_000} as const
+
+/** One stream that never ends by itself, and never fails. `reports$` replays the last one. */
+export function cni(edges: CniEdges): Observable<unknown> {
+  const {config, log, status, metrics, signal, closing} = edges
+  const report = frontReporter(log, metrics)
+  status.set('cni', 'it is not open yet')
+  return defer(() =>
+    openFront({
+      config,
+      log,
+      signal,
+      searchPath: edges.searchPath,
+      masquerade: edges.masquerading,
+      site: siteOf(edges.reports$),
+      done: report,
+    }),
+  ).pipe(
+    tap({
+      error: error => {
+        if (signal.aborted) return
+        status.set('cni', `it cannot be opened: ${error.message}`)
+        log.error('the CNI front cannot be opened; trying again', {err: error})
+      },
+    }),
+    retry({delay: () => timer(OPEN_RETRY_MS)}),
+    tap(open => {
+      closing.push(open.close)
+      edges.masquerading.restore(masked(open.attachments.entries.values()))
+    }),
+    switchMap(open => defer(() => recover(open)).pipe(switchMap(() => work(open, edges)))),
+  )
+}
+
+const work = (open: OpenFront, edges: CniEdges): Observable<unknown> =>
+  merge(
+    requests(open, edges),
+    spool(open, edges),
+    dead(open, edges),
+    heal({...open, ...edges, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
+  )
+
+function requests({front}: OpenFront, {config, status, log}: CniEdges): Observable<unknown> {
+  const path = socketPath(config)
+  return serve({
+    path,
+    credentials: addon.peerCredentials,
+    tell: problem => log.warn('a request on the CNI socket is refused', {problem}),
+    listening: () => {
+      status.set('cni', undefined)
+      log.info('serving CNI requests', {socket: path})
+    },
+  }).pipe(
+    tap({
+      error: error => {
+        status.set('cni', `its socket cannot be served: ${error.message}`)
+        log.error('the CNI socket cannot be served; trying again', {err: error})
+      },
+    }),
+    retry({delay: () => timer(OPEN_RETRY_MS)}),
+    mergeMap(incoming => answer(front, incoming)),
+  )
+}
+
+async function answer(front: OpenFront['front'], {request, answer}: Incoming): Promise<void> {
+  const {status, body, unheard} = await front.handle(request)
+  const heard = await answer({status, body})
+  if (!heard) await unheard?.()
+}
+
+/** What the shim has left while nobody answered: at the start, as it comes, and once in a while. */
+function spool({front}: OpenFront, {config, log}: CniEdges): Observable<unknown> {
+  const folder = spoolFolder(config)
+  const ports = {
+    decode: decodeRequest,
+    run: front.spooled,
+    tell: (problem: string) => log.warn('a spooled DEL is not carried out', {problem}),
+  }
+  return merge(timer(0, SPOOL.lookMs), changes(folder).pipe(retry({delay: () => timer(SPOOL.lookMs)}))).pipe(
+    debounceTime(SPOOL.settleMs),
+    concatMap(() => drainSpool(folder, ports).catch(error => ports.tell(error.message))),
+    filter(done => typeof done === 'number' && done > 0),
+    tap(done => log.info('spooled DELs carried out', {count: done})),
+  )
+}
+
+/** Whenever something in the folder changes. Fails where it cannot be watched. */
+const changes = (folder: string): Observable<void> =>
+  new Observable(subscriber => {
+    const watcher = watch(folder, {persistent: false}, () => subscriber.next())
+    watcher.on('error', error => subscriber.error(error))
+    return () => watcher.close()
+  })
+
+/** Sandboxes that were taken down without a DEL. */
+const dead = (open: OpenFront, {config, log}: CniEdges): Observable<unknown> =>
+  timer(0, config.kernel.resyncSeconds * 1000).pipe(
+    exhaustMap(() =>
+      removeDead(open).catch(error => log.warn('attachments could not be looked through', {err: error})),
+    ),
+  )
+
+/** Attachments that are masqueraded by themselves, by their owner's name. */
+const masked = (entries: Iterable<Entry>): Map<string, readonly {ip: Ip; subnet: Cidr}[]> =>
+  new Map(
+    [...entries].flatMap(({plan, result}) => {
+      const asked = plan.list.plugins.some(({ipMasq}) => ipMasq === true)
+      if (!asked || !result) return []
+      const ips = result.ips.map(({address}) => parseIpWithPrefix(address))
+      return [[aliasOf(plan), ips.map(({ip, length}) => ({ip, subnet: new Cidr(ip, length)}))] as const]
+    }),
+  )
+
+/** Waits for what ADD needs of the node. Rejects with CniError (11), and with the signal's reason. */
+function siteOf(reports$: Observable<RouteReport>): (signal: AbortSignal) => Promise<PodSite> {
+  const known$ = reports$.pipe(
+    filter(({ranges, error}) => ranges.length > 0 && error === undefined),
+    map(({ranges, mtu}): PodSite => ({ranges, mtu})),
+  )
+  const late$ = timer(SITE_MS).pipe(switchMap(() => throwError(unknownSite)))
+  return signal =>
+    firstValueFrom(known$.pipe(raceWith(late$, aborted$(signal).pipe(switchMap(() => throwError(unknownSite))))))
+}
+
+const unknownSite = (): CniError =>
+  new CniError(
+    'tryAgainLater',
+    'this node has no pod range yet: spec.podCIDRs of its Node object is empty, or the API server has not answered; the pod starts once it is known',
+  )

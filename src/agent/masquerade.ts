@@ -1,0 +1,88 @@
+/** Masquerade's flow: what the facts want of the packet filter, whenever they or the packet filter change. */
+import {
+  combineLatest,
+  debounceTime,
+  defer,
+  distinctUntilChanged,
+  filter,
+  map,
+  type Observable,
+  retry,
+  startWith,
+  tap,
+  timer,
+} from 'rxjs'
+import type {MasqueradeReport, Masquerading} from '../masquerade/masquerade.ts'
+import {TABLE} from '../masquerade/table.ts'
+import type {Config} from '../model/config.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Cidr} from '../model/ip.ts'
+import type {Logger} from '../model/logger.ts'
+import type {NftProgram} from '../netlink/nft.ts'
+import {tableChanges} from '../netlink/nft-monitor.ts'
+import type {RouteReport} from '../routes/pass.ts'
+import {coalesce} from '../streams/coalesce.ts'
+import type {View} from '../streams/view.ts'
+
+export interface MasqueradeEdges {
+  readonly config: Config
+  readonly masquerading: Masquerading
+  readonly program: NftProgram
+  readonly nodes$: Observable<View<NodeName, NodeFacts>>
+  /** Of each network, in the config's order; each replays its last one. */
+  readonly reports: readonly Observable<RouteReport>[]
+  readonly log: Logger
+}
+
+/** Milliseconds that changes are gathered for: nodes come in crowds, and each call of nft costs 10 ms of a processor. */
+const GATHER_MS = 100
+const LISTEN_RETRY_MS = 30_000
+
+export function masquerade(edges: MasqueradeEdges): Observable<MasqueradeReport> {
+  const {config, masquerading, program, nodes$, reports, log} = edges
+  const masked = config.networks.flatMap(({pods}, i) => (pods.masquerade ? reports[i]! : []))
+  const own$ = combineLatest(masked)
+  const cluster$ = nodes$.pipe(
+    filter(view => view.synced),
+    debounceTime(GATHER_MS),
+    map(({items}) => [...items.values()].flatMap(({podCIDRs}) => podCIDRs)),
+    distinctUntilChanged(sameText),
+  )
+  const configured = [...config.clusterCIDRs, ...config.networks.flatMap(({pods}) => pods.noMasquerade)]
+  const facts$ = combineLatest([
+    own$.pipe(
+      map(list => list.flatMap(({ranges}) => ranges)),
+      distinctUntilChanged(sameText),
+    ),
+    cluster$,
+  ]).pipe(
+    filter(([own]) => own.length > 0),
+    map(([own, cluster]) => ({own, skip: [...configured, ...cluster]})),
+    startWith(undefined),
+  )
+  const changed$ = defer(() => tableChanges(TABLE, {wrote: program.wrote})).pipe(
+    retry({delay: () => timer(LISTEN_RETRY_MS)}),
+    startWith(undefined),
+  )
+  const due$ = timer(0, config.kernel.resyncSeconds * 1000)
+  let told: string | undefined
+  return combineLatest([facts$, changed$, due$]).pipe(
+    debounceTime(GATHER_MS),
+    coalesce(([facts]) => masquerading.reconcile(facts), {
+      failed: ({refused}) => refused !== undefined,
+      rest: () => GATHER_MS,
+      onThrow: error => ({changed: 0, refused: String(error), ms: 0, own: 0, skip: 0, pods: 0}),
+      backoff: {baseMs: 1000, capMs: 60_000},
+    }),
+    tap(({changed, refused, ms, own, skip, pods}) => {
+      if (refused !== told && refused !== undefined)
+        log.error('masquerade cannot be programmed: pods do not reach what is outside the cluster', {reason: refused})
+      else if (told !== undefined && refused === undefined) log.info('masquerade is programmed again')
+      if (changed > 0) log.info('masquerade written', {commands: changed, ms: Math.round(ms), own, skip, pods})
+      told = refused
+    }),
+  )
+}
+
+const sameText = (a: readonly Cidr[], b: readonly Cidr[]): boolean =>
+  a.length === b.length && a.every((cidr, i) => `${cidr}` === `${b[i]}`)

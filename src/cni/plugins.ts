@@ -1,0 +1,36 @@
+/** Who serves a type: the agent itself where it knows every key of the config, else the program of that name. */
+import {CniError} from './error.ts'
+import type {PlannedList} from './journal.ts'
+import type {FindPlugin, NativePlugin, PluginConfig} from './plugin.ts'
+
+export interface Plugins {
+  readonly find: FindPlugin
+  /** Whether the agent itself makes all of it, so that nothing outlives the machine's memory but what is undone by itself. */
+  isNative(list: PlannedList): boolean
+}
+
+/** Types that are ours alone: there is no program to fall back on. */
+const OURS: ReadonlySet<string> = new Set(['node-local'])
+
+export function createPlugins(native: ReadonlyMap<string, NativePlugin>, programs: FindPlugin): Plugins {
+  const served = (type: unknown, config: PluginConfig): NativePlugin | undefined => {
+    const plugin = typeof type === 'string' ? native.get(type) : undefined
+    return plugin?.knows(config) ? plugin : undefined
+  }
+  return {
+    find: (conf, call) => {
+      const {type} = conf
+      const plugin = served(type, call.config)
+      if (plugin) return plugin
+      if (typeof type === 'string' && OURS.has(type))
+        throw new CniError('unsupportedField', `a config of type ${type} has a key that it does not know`)
+      return programs(conf, call)
+    },
+    isNative: ({name, cniVersion, plugins}) =>
+      plugins.every(plugin => {
+        const config = {...plugin, name, cniVersion} as PluginConfig
+        const ipam = config.ipam?.type
+        return served(config.type, config) !== undefined && (ipam === undefined || served(ipam, config) !== undefined)
+      }),
+  }
+}
