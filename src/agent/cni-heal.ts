@@ -15,7 +15,7 @@ import type {Attachments} from '../cni/attachments.ts'
 import {type Entry, keyOf} from '../cni/journal.ts'
 import {looks} from '../cni/look.ts'
 import type {Serial} from '../cni/serial.ts'
-import type {KernelView} from '../model/kernel.ts'
+import type {KernelState, KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 
@@ -23,6 +23,7 @@ export interface HealPorts {
   readonly attachments: Attachments
   readonly serial: Serial
   readonly kernel$: Observable<KernelView>
+  readonly pods$: Observable<KernelState>
   readonly resyncMs: number
   readonly log: Logger
   readonly metrics: Metrics
@@ -32,7 +33,7 @@ export interface HealPorts {
 const GATHER_MS = 100
 
 export function heal(ports: HealPorts): Observable<unknown> {
-  const {attachments, kernel$, resyncMs} = ports
+  const {attachments, kernel$, pods$, resyncMs} = ports
   /** How each looked when nothing was wrong with it. */
   const right = new Map<string, string>()
   /** Why it cannot be mended: told once. */
@@ -41,7 +42,7 @@ export function heal(ports: HealPorts): Observable<unknown> {
     filter(view => view.synced),
     map(({state}) => state),
   )
-  const changed$ = state$.pipe(throttleTime(GATHER_MS, asyncScheduler, {leading: false, trailing: true}))
+  const changed$ = merge(state$, pods$).pipe(throttleTime(GATHER_MS, asyncScheduler, {leading: false, trailing: true}))
   const due$ = timer(0, resyncMs).pipe(switchMap(() => state$.pipe(take(1))))
   return merge(changed$.pipe(map(state => ({state, all: false}))), due$.pipe(map(state => ({state, all: true})))).pipe(
     concatMap(async ({state, all}) => {

@@ -29,7 +29,7 @@ import {aliasOf} from '../cni/types/marks.ts'
 import type {Masquerading} from '../masquerade/masquerade.ts'
 import type {Config} from '../model/config.ts'
 import {Cidr, type Ip, parseIpWithPrefix} from '../model/ip.ts'
-import type {KernelView} from '../model/kernel.ts'
+import type {KernelState, KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
 import {addon} from '../netlink/addon.ts'
 import type {Metrics} from '../observe/metrics.ts'
@@ -45,6 +45,8 @@ export interface CniEdges {
   /** Of the first network. */
   readonly reports$: Observable<RouteReport>
   readonly kernel$: Observable<KernelView>
+  /** When something of a pod's link has changed. */
+  readonly pods$: Observable<KernelState>
   readonly masquerading: Masquerading
   readonly searchPath: string
   readonly status: Status

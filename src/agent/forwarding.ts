@@ -1,5 +1,6 @@
 /** Keeps forwarding on, and says when it cannot. */
 import {
+  asyncScheduler,
   combineLatest,
   distinctUntilChanged,
   exhaustMap,
@@ -7,6 +8,7 @@ import {
   map,
   type Observable,
   tap,
+  throttleTime,
   timer,
   withLatestFrom,
 } from 'rxjs'
@@ -34,6 +36,7 @@ export function forwarding(
   const links$ = state$.pipe(
     map(({links}) => [...links.values()].map(({index, name}) => `${index} ${name}`).join()),
     distinctUntilChanged(),
+    throttleTime(LINKS_MS, asyncScheduler, {leading: true, trailing: true}),
   )
   let told = ''
   return combineLatest([links$, timer(0, FORWARDING_MS)]).pipe(
@@ -54,3 +57,5 @@ export function forwarding(
 }
 
 const FORWARDING_MS = 30_000
+/** Links come and go in crowds. */
+const LINKS_MS = 500

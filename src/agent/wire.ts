@@ -97,7 +97,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
     forwarding(kernel, kernel$, status, log),
     ...reports.map(report$ => report$.pipe(publish(client, log, metrics))),
     masquerade({config, masquerading, program, nodes$, reports, log}),
-    cni({...edges, config, reports$: reports[0]!, kernel$, masquerading, status}),
+    cni({...edges, config, reports$: reports[0]!, kernel$, pods$: mirror.pods$, masquerading, status}),
   )
 }
 

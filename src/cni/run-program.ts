@@ -3,6 +3,7 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {constants, existsSync} from 'node:fs'
 import {type FileHandle, open, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
+import type {Readable} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 export interface ProgramRun {
@@ -50,24 +51,39 @@ const KILLED_MS = 5000
  * running after a success stays. Rejects with what spawn(2) says.
  */
 export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
-  const {limits, signal} = run
-  if (signal.aborted) return {stopped: 'aborted', status: null, signal: null, stdout: '', stderr: ''}
-  const child = await start(run)
-  const stopping = Promise.withResolvers<'stopped'>()
+  if (run.signal.aborted) return {stopped: 'aborted', status: null, signal: null, stdout: '', stderr: ''}
+  // A file, not the socket that Node would make: scripts open /dev/stdin, and one that reads nothing blocks nobody.
+  const input = await nameless(run.limits.folder)
+  try {
+    const bytes = Buffer.from(run.stdin)
+    // The program shares the offset, which positioned writes leave at the beginning.
+    for (let at = 0; at < bytes.length; ) at += (await input.write(bytes, at, bytes.length - at, at)).bytesWritten
+    return await runWith(run, input.fd)
+  } finally {
+    await input.close()
+  }
+}
+
+async function runWith({file, args = [], env, limits, signal}: ProgramRun, stdin: number): Promise<ProgramEnd> {
+  const child = spawn(file, args, {env, cwd: '/', detached: true, stdio: [stdin, 'pipe', 'pipe']})
+  // Listeners come before anything is waited for: it may end, and its output be thrown away, at the next turn.
+  const begun = new Promise<void>((resolve, reject) => child.once('spawn', resolve).on('error', reject))
+  const stopping = Promise.withResolvers<void>()
   let stopped: ProgramEnd['stopped']
   const stop = (why: NonNullable<ProgramEnd['stopped']>) => {
     stopped ??= why
-    stopping.resolve('stopped')
+    stopping.resolve()
   }
-  const stdout = collect(child.stdout!, limits.outputBytes, () => stop('output'))
-  const stderr = collect(child.stderr!, limits.errorBytes, () => {})
+  const stdout = collect(child.stdout, limits.outputBytes, () => stop('output'))
+  const stderr = collect(child.stderr, limits.errorBytes, () => {})
+  const exited = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
   const abort = () => stop('aborted')
   signal.addEventListener('abort', abort, {once: true})
   if (signal.aborted) abort()
   const timer = setTimeout(() => stop('timeout'), limits.timeoutMs)
   try {
-    const exited = new Promise<void>(resolve => child.once('exit', () => resolve()))
-    const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+    await begun
     await Promise.race([exited, stopping.promise])
     // Output is read to its end, unless somebody else keeps the pipes open.
     if (!stopped) await Promise.race([closed, stopping.promise, unref(LINGER_MS)])
@@ -75,29 +91,12 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
-    child.stdout!.destroy()
-    child.stderr!.destroy()
+    child.stdout?.destroy()
+    child.stderr?.destroy()
     child.unref()
   }
   const end = {status: child.exitCode, signal: child.signalCode, stdout: stdout(), stderr: stderr()}
   return stopped ? {...end, stopped} : end
-}
-
-/** A file, not the socket that Node would make: scripts open /dev/stdin, and one that reads nothing blocks nobody. */
-async function start({file, args = [], env, stdin, limits}: ProgramRun): Promise<ChildProcess> {
-  const input = await nameless(limits.folder)
-  try {
-    const bytes = Buffer.from(stdin)
-    // The program shares the offset, which positioned writes leave at the beginning.
-    for (let at = 0; at < bytes.length; ) at += (await input.write(bytes, at, bytes.length - at, at)).bytesWritten
-    const child = spawn(file, args, {env, cwd: '/', detached: true, stdio: [input.fd, 'pipe', 'pipe']})
-    await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
-    // Failures of later signals: there is nobody to tell.
-    child.on('error', () => {})
-    return child
-  } finally {
-    await input.close()
-  }
 }
 
 /** O_TMPFILE, linux/fcntl.h: without the bit of O_DIRECTORY, which differs between architectures. */
@@ -115,16 +114,17 @@ async function nameless(folder: string): Promise<FileHandle> {
 }
 
 /** Keeps the first `limit` bytes; `more` is called when there are more. */
-function collect(stream: NodeJS.ReadableStream, limit: number, more: () => void): () => string {
+function collect(stream: Readable | null, limit: number, more: () => void): () => string {
   const chunks: Buffer[] = []
   let size = 0
-  stream.on('data', (chunk: Buffer) => {
+  // There is none where there are too many open files, whatever the types say of null and undefined.
+  stream?.on('data', (chunk: Buffer) => {
     if (size < limit) chunks.push(chunk.subarray(0, limit - size))
     size += chunk.length
     if (size > limit) more()
   })
   // A read error ends the stream like its end.
-  stream.on('error', () => {})
+  stream?.on('error', () => {})
   return () => Buffer.concat(chunks).toString()
 }
 

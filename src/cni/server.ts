@@ -2,7 +2,7 @@
 import {randomBytes} from 'node:crypto'
 import {chmod, mkdir, rename} from 'node:fs/promises'
 import {createServer, type Server, type Socket} from 'node:net'
-import {dirname} from 'node:path'
+import {dirname, join} from 'node:path'
 import {Observable} from 'rxjs'
 import {InvalidInput, quoted} from '../model/errors.ts'
 import {CniError, formatError} from './error.ts'
@@ -92,10 +92,11 @@ export function serve({
 
 async function listen(server: Server, path: string, cancelled: () => boolean): Promise<void> {
   // Nobody else has it, in whatever process namespace: what is closed takes its first name away.
-  const beside = `${path}.${randomBytes(4).toString('hex')}`
-  const longest = PATH_MAX_BYTES - (Buffer.byteLength(beside) - Buffer.byteLength(path))
-  if (Buffer.byteLength(path) > longest)
-    throw new InvalidInput(`the socket's path ${quoted(path)} has more than ${longest} bytes; give it a shorter folder`)
+  const beside = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
+  if ([path, beside].some(each => Buffer.byteLength(each) > PATH_MAX_BYTES))
+    throw new InvalidInput(
+      `the socket's path ${quoted(path)} has more than ${PATH_MAX_BYTES} bytes; give it a shorter folder`,
+    )
   // A folder that is there already may be others', too: it stays as it is.
   await mkdir(dirname(path), {recursive: true, mode: MODE.folder})
   if (cancelled()) return

@@ -6,6 +6,8 @@ import type {Refusal} from './plans.ts'
 
 /** One change of a namespace, in the words of `ip`. A link made earlier in the same batch is named, not numbered. */
 export type Step =
+  /** No change, but a look in between: the outcome's link is as the steps before have left it. */
+  | {readonly op: 'read'; readonly object: 'link'; readonly item: IfIndex | string}
   | {readonly op: 'add'; readonly object: 'link'; readonly item: LinkSpec}
   | {readonly op: 'set'; readonly object: 'link'; readonly item: IfIndex | string; readonly to: LinkSettings}
   | {readonly op: 'delete'; readonly object: 'link'; readonly item: IfIndex | string}
@@ -20,7 +22,7 @@ export type Step =
 export interface StepOutcome {
   /** The kernel's refusal. The steps behind it were tried all the same. */
   readonly refusal?: Refusal
-  /** Of an added link: as it is now. Undefined before Linux 6.2: look it up by its name. */
+  /** Of a link that was read, or added: as it is now. Of an added one undefined before Linux 6.2: read it by its name. */
   readonly link?: Link
 }
 

@@ -42,10 +42,13 @@ export function namespaceKernel(kernel: Kernel): NamespaceKernel {
   }
 }
 
+/** Steps that are answered with a link. */
+const TELLS: ReadonlySet<Step['op']> = new Set(['add', 'read'])
+
 async function change(kernel: Kernel, steps: readonly Step[]): Promise<StepOutcome[]> {
   const links: (Link | undefined)[] = []
   const refusals = await kernel.batch(steps.map(requestOf), (i, {type, body}) => {
-    if (type === RTM_NEWLINK && steps[i]?.op === 'add') links[i] = decodeLink(body)
+    if (type === RTM_NEWLINK && TELLS.has(steps[i]!.op)) links[i] = decodeLink(body)
   })
   return steps.map((_, i) => {
     const refusal = refusals[i]
@@ -59,6 +62,7 @@ function requestOf(step: Step): Request {
     case 'link':
       if (step.op === 'set') return setLink(step.item, step.to)
       if (step.op === 'delete') return deleteLink(step.item)
+      if (step.op === 'read') return getLink(step.item)
       return echoed(addLink(step.item))
     case 'link group':
       return deleteLinkGroup(step.item)

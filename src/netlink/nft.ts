@@ -1,5 +1,10 @@
 /** The `nft` program as a port. It is started for each question and each transaction: about 10 ms. */
-import {spawn} from 'node:child_process'
+import {type ChildProcessByStdio, spawn} from 'node:child_process'
+import {randomUUID} from 'node:crypto'
+import {type FileHandle, open, unlink} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {Readable} from 'node:stream'
 import {quoted} from '../model/errors.ts'
 import {type Nft, NftError} from '../model/nft.ts'
 
@@ -10,6 +15,8 @@ export interface NftOptions {
   readonly path?: string | undefined
   /** A path ("/run/netns/x", "/proc/1/ns/net"): it is entered with nsenter(1). @default the process's own namespace */
   readonly netns?: string | undefined
+  /** Where commands pass through a file that has no name any more when nft reads it. @default os.tmpdir() */
+  readonly folder?: string
   /** Milliseconds that a call may take. @default 10000 */
   readonly timeoutMs?: number
   /** Bytes that it may print. @default 64 MiB */
@@ -27,13 +34,13 @@ const ERRORS_LIMIT = 4096
 const RECENT = 16
 
 export function nftProgram(options: NftOptions = {}): NftProgram {
-  const {program = '/usr/sbin/nft', path} = options
+  const {program = '/usr/sbin/nft', path, folder = tmpdir()} = options
   const recent: number[] = []
   const onPid = (pid: number) => {
     recent.push(pid)
     if (recent.length > RECENT) recent.shift()
   }
-  const run = async (args: readonly string[], input?: string): Promise<Output> => {
+  const run = async (args: readonly string[], input?: FileHandle): Promise<Output> => {
     try {
       return await start(program, args, input, options, onPid)
     } catch (error) {
@@ -58,8 +65,13 @@ export function nftProgram(options: NftOptions = {}): NftProgram {
       throw new NftError('refused', `nft cannot read table inet ${table}: ${listed.errors}`)
     },
     apply: async commands => {
-      const {status, errors} = await run(['-j', '-f', '-'], JSON.stringify({nftables: commands}))
-      if (status !== 0) throw new NftError('refused', `nft refused a change: ${errors}`)
+      const input = await unnamed(folder, JSON.stringify({nftables: commands}))
+      try {
+        const {status, errors} = await run(['-j', '-f', '-'], input)
+        if (status !== 0) throw new NftError('refused', `nft refused a change: ${errors}`)
+      } finally {
+        await input.close()
+      }
     },
   }
 }
@@ -74,14 +86,18 @@ interface Output {
 function start(
   program: string,
   args: readonly string[],
-  input: string | undefined,
+  input: FileHandle | undefined,
   {path = '', netns, timeoutMs = 10_000, outputLimit = OUTPUT_LIMIT}: NftOptions,
   onPid: (pid: number) => void,
 ): Promise<Output> {
   const [file, argv] =
     netns === undefined ? [program, args] : ['/usr/bin/nsenter', [`--net=${netns}`, program, ...args]]
   return new Promise((resolve, reject) => {
-    const child = spawn(file, argv, {env: {PATH: path, LC_ALL: 'C'}, stdio: ['pipe', 'pipe', 'pipe']})
+    const stdio = [input?.fd ?? 'ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe']
+    const child: ChildProcessByStdio<null, Readable, Readable> = spawn(file, argv, {
+      env: {PATH: path, LC_ALL: 'C'},
+      stdio,
+    })
     if (child.pid !== undefined) onPid(child.pid)
     const text: Buffer[] = []
     let [size, errors] = [0, '']
@@ -104,9 +120,6 @@ function start(
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       if (errors.length < ERRORS_LIMIT) errors += chunk
     })
-    // It ends without having read everything: its status tells.
-    child.stdin.on('error', () => {})
-    child.stdin.end(input)
     child.on('error', (cause: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       reject(missing(file, cause))
@@ -122,6 +135,28 @@ function start(
 }
 
 const NOT_FOUND = 127
+
+/** nft opens its standard input by name (/dev/stdin), which the socket pair that Node makes for a pipe does not allow. */
+async function unnamed(folder: string, text: string): Promise<FileHandle> {
+  const path = join(folder, `netgraft-nft-${randomUUID()}`)
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, 'wx+', 0o600)
+    await unlink(path)
+    await file.writeFile(text)
+    return file
+  } catch (cause) {
+    await file?.close()
+    const {code} = cause as NodeJS.ErrnoException
+    throw new NftError(
+      'unsupported',
+      `nft's commands cannot be written into ${quoted(folder)} (${code}): make it writable`,
+      {
+        cause,
+      },
+    )
+  }
+}
 
 const missing = (program: string, cause?: NodeJS.ErrnoException): NftError =>
   new NftError(

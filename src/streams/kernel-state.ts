@@ -1,5 +1,5 @@
 /** The fold of the kernel's changes into its state: pure but for the maps that it owns. */
-import type {Family, Ip} from '../model/ip.ts'
+import {type Family, hostLength, type Ip} from '../model/ip.ts'
 import type {ChangedKey, KernelChange, KernelSnapshot, KernelState} from '../model/kernel.ts'
 import {
   type Address,
@@ -12,7 +12,13 @@ import {
   type Route,
   TABLE_MAIN,
 } from '../model/net.ts'
+import {OWN_GROUP} from '../model/plans.ts'
 import {KeptChangeLog} from './change-log.ts'
+
+/** What the kernel itself gives to every link. */
+const LINK_LOCAL = 'fe80::/64'
+
+const isPodLink = (link: Link | undefined): boolean => link?.kind === 'veth' && link.group === OWN_GROUP
 
 /** Bytes. RFC 8200. */
 const IPV6_MIN_MTU = 1280
@@ -37,15 +43,40 @@ export class MutableKernelState implements KernelState {
   }
 
   /**
-   * Whether anybody is to be woken, asked before the change is folded in. Neighbours come and go all the time: outside
-   * of tunnels only a new MAC matters.
+   * Who is to be woken, asked before the change is folded in. Neighbours come and go all the time: outside of tunnels only
+   * a new MAC matters. Pods' links come and go even more often, and tell the routes to other nodes nothing.
    */
-  concerns({object, item, gone, nsid}: KernelChange): boolean {
-    if (nsid !== undefined) return false
-    if (object === 'fdb') return this.#isTunnel(item.index)
-    if (object !== 'neighbour' || this.#isTunnel(item.index)) return true
+  concerns(change: KernelChange): 'all' | 'pods' | undefined {
+    const {object, item, gone, nsid} = change
+    if (nsid !== undefined) return undefined
+    if (this.#isOfPod(change)) return object === 'neighbour' || object === 'fdb' ? undefined : 'pods'
+    if (object === 'fdb') return this.#isTunnel(item.index) ? 'all' : undefined
+    if (object !== 'neighbour' || this.#isTunnel(item.index)) return 'all'
     const known = this.neighbours.get(item.index)?.get(`${item.ip}`)
-    return item.ip.family === 4 && (gone ? known !== undefined : item.mac !== undefined && item.mac !== known?.mac)
+    const matters =
+      item.ip.family === 4 && (gone ? known !== undefined : item.mac !== undefined && item.mac !== known?.mac)
+    return matters ? 'all' : undefined
+  }
+
+  /** Of a veth that the agent has made for a pod, whatever has become of it. */
+  #isOfPod({object, item}: KernelChange): boolean {
+    switch (object) {
+      case 'link':
+        return isPodLink(item) || isPodLink(this.links.get(item.index))
+      case 'address':
+      case 'neighbour':
+      case 'fdb':
+        return isPodLink(this.links.get(item.index))
+      case 'route': {
+        // A wider one could be in the way of another node's range.
+        const [hop] = item.nextHops
+        const {destination} = item
+        const isNarrow = destination.length === hostLength(destination.family) || `${destination}` === LINK_LOCAL
+        return isNarrow && item.nextHops.length === 1 && isPodLink(this.links.get(hop!.dev!))
+      }
+      default:
+        return false
+    }
   }
 
   /** Returns false when the change cannot be folded in exactly: everything must be read again. */

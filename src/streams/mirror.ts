@@ -1,5 +1,5 @@
 /** The kernel mirror: a dump, kept up to date by the kernel's own messages, dumped again when those were lost. */
-import {Observable, ReplaySubject, share} from 'rxjs'
+import {Observable, ReplaySubject, Subject, share} from 'rxjs'
 import type {KernelChange, KernelEvent, KernelSnapshot, KernelState, KernelView} from '../model/kernel.ts'
 import {Backoff} from './backoff.ts'
 import {MutableKernelState} from './kernel-state.ts'
@@ -25,8 +25,13 @@ export interface MirrorOptions {
 }
 
 export interface Mirror {
-  /** Emits when the kernel has changed, but for changes that we made ourselves: those are in the state, silently. */
+  /**
+   * Emits when the kernel has changed, but for changes that we made ourselves and those of pods' links: they are in the
+   * state, silently.
+   */
   readonly view$: Observable<KernelView>
+  /** Emits when something of a pod's link has changed on the host. While `view$` is subscribed to. */
+  readonly pods$: Observable<KernelState>
   /**
    * Resolves once the state holds everything that we wrote before the call: with that state, which a dump may have put
    * in the place of the one that was last emitted. Undefined: nothing is known.
@@ -36,8 +41,12 @@ export interface Mirror {
 
 export function createMirror(source: KernelSource, options: MirrorOptions = {}): Mirror {
   let current: Fold | undefined
+  const pods$ = new Subject<KernelState>()
   const view$ = new Observable<KernelView>(subscriber => {
-    const fold = new Fold(source, options, view => subscriber.next(view))
+    const fold = new Fold(source, options, {
+      view: view => subscriber.next(view),
+      pods: state => pods$.next(state),
+    })
     current = fold
     subscriber.next({synced: false, reason: "the kernel's state has not been read yet"})
     const events = source.events$.subscribe({
@@ -55,6 +64,7 @@ export function createMirror(source: KernelSource, options: MirrorOptions = {}):
   }).pipe(share({connector: () => new ReplaySubject(1)}))
   return {
     view$,
+    pods$,
     settle: async () => {
       await source.flush()
       await current?.whole
@@ -67,6 +77,11 @@ export function createMirror(source: KernelSource, options: MirrorOptions = {}):
 const REST_MS = 100
 const REST_FACTOR = 4
 
+interface Emit {
+  readonly view: (view: KernelView) => void
+  readonly pods: (state: KernelState) => void
+}
+
 class Fold {
   /** Resolves when nothing is missing from the state that the kernel would have told: after a dump, where it was lost. */
   whole: Promise<void> | undefined
@@ -77,7 +92,7 @@ class Fold {
   #restedAt = 0
   readonly #source: KernelSource
   readonly #options: MirrorOptions
-  readonly #emit: (view: KernelView) => void
+  readonly #emit: Emit
   readonly #stop = new AbortController()
   /** Undefined: nothing has been read yet. */
   state: MutableKernelState | undefined
@@ -86,7 +101,7 @@ class Fold {
   /** Another dump is needed after the one that is under way. */
   #again: ResyncReason | undefined
 
-  constructor(source: KernelSource, options: MirrorOptions, emit: (view: KernelView) => void) {
+  constructor(source: KernelSource, options: MirrorOptions, emit: Emit) {
     this.#source = source
     this.#options = options
     this.#emit = emit
@@ -97,7 +112,9 @@ class Fold {
     else if (event.kind === 'lost') this.resync('lost')
     else {
       this.#during?.push(...event.changes)
-      if (this.state && this.#fold(this.state, event.changes)) this.#publish(event.at)
+      const whom = this.state && this.#fold(this.state, event.changes)
+      if (whom === 'all') this.#publish(event.at)
+      else if (whom === 'pods' && !this.#stop.signal.aborted) this.#emit.pods(this.state!)
     }
   }
 
@@ -127,15 +144,15 @@ class Fold {
     this.#madeWhole?.()
   }
 
-  /** Whether something changed that somebody else did. A change that cannot be folded in asks for a dump. */
-  #fold(state: MutableKernelState, changes: readonly KernelChange[]): boolean {
-    let foreign = false
+  /** Whom something concerns that we did not do ourselves. A change that cannot be folded in asks for a dump. */
+  #fold(state: MutableKernelState, changes: readonly KernelChange[]): 'all' | 'pods' | undefined {
+    let whom: 'all' | 'pods' | undefined
     for (const change of changes) {
-      foreign ||= !change.own && state.concerns(change)
+      if (whom !== 'all' && !change.own) whom = state.concerns(change) ?? whom
       if (!state.apply(change)) this.resync('inexact')
     }
     if (!state.complete()) this.resync('inexact')
-    return foreign
+    return whom
   }
 
   async #read(reason: ResyncReason): Promise<void> {
@@ -170,7 +187,7 @@ class Fold {
         if (this.#stop.signal.aborted) return
         this.#options.onError?.(error)
         if (!this.state)
-          this.#emit({synced: false, reason: `the kernel's state could not be read: ${(error as Error).message}`})
+          this.#emit.view({synced: false, reason: `the kernel's state could not be read: ${(error as Error).message}`})
         await sleep(backoff.next(), this.#stop.signal)
       }
     }
@@ -178,6 +195,6 @@ class Fold {
   }
 
   #publish(at: number): void {
-    if (this.state && !this.#stop.signal.aborted) this.#emit({synced: true, state: this.state, at})
+    if (this.state && !this.#stop.signal.aborted) this.#emit.view({synced: true, state: this.state, at})
   }
 }

@@ -199,7 +199,7 @@ function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void
 }
 
 const late = (folder: string, signal: AbortSignal): CniError =>
-  new CniError('tryAgainLater', `gave up waiting for the lock of ${quoted(folder)}: another program holds it`, {
+  new CniError('tryAgainLater', `gave up waiting for the lock of ${quoted(folder)}: somebody holds it for too long`, {
     cause: signal.reason,
   })
 

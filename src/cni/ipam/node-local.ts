@@ -2,6 +2,7 @@
  * IPAM `node-local`: one address from each pod range of this node. What is given out is known from the journal, which has
  * every attachment before its address is used; there is nothing of its own to keep on disk, to lock, or to leak.
  */
+import {isIP} from 'node:net'
 import {Cidr, type Family, hostLength, Ip, parseIp} from '../../model/ip.ts'
 import {CniError} from '../error.ts'
 import type {NativePlugin, PluginCall} from '../plugin.ts'
@@ -59,7 +60,10 @@ export function nodeLocal(ranges: Ranges): NodeLocal {
     },
     knows: ({ipam = {}}) => Object.keys(ipam).every(key => KNOWN.has(key)),
     restore: (owner, addresses) => {
-      for (const text of addresses) take(owner, text.split('/')[0]!)
+      for (const text of addresses) {
+        const [address = ''] = text.split('/')
+        take(owner, isIP(address) > 0 ? `${parseIp(address)}` : address)
+      }
     },
     add: async call => {
       const {ipam = {}} = call.config

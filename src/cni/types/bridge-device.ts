@@ -4,7 +4,7 @@ import type {IpWithPrefix} from '../../model/ip.ts'
 import type {NamespaceKernel, Step} from '../../model/namespace.ts'
 import type {Address, IfIndex, Link} from '../../model/net.ts'
 import {CniError} from '../error.ts'
-import {refused, trySysctl} from './kernel.ts'
+import {changeAll, refused, trySysctl} from './kernel.ts'
 import {subnetOf} from './lease.ts'
 import {randomMac} from './marks.ts'
 import {addAddress, type BridgePlan} from './wiring.ts'
@@ -16,16 +16,19 @@ export interface BridgeDevice {
   readonly mended: readonly string[]
 }
 
-/** Rejects with CniError. `prepared`: indexes of bridges whose settings this process has made already, by name. */
-export async function ensureBridge(
-  host: NamespaceKernel,
-  plan: BridgePlan,
-  prepared: Map<string, IfIndex>,
-): Promise<BridgeDevice> {
+/**
+ * Bridges that this process has seen in order, by name: a guess that spares questions, and that the kernel's answers
+ * confirm or refute. `gateways`: addresses that stood there ("10.1.0.1/16").
+ */
+export type Bridges = Map<string, {readonly index: IfIndex; readonly gateways: ReadonlySet<string>}>
+
+/** Rejects with CniError. */
+export async function ensureBridge(host: NamespaceKernel, plan: BridgePlan, bridges: Bridges): Promise<BridgeDevice> {
   const {name} = plan
   const found = await host.link(name)
   const mended = found ? driftOf(found, plan) : []
-  if (found && mended.length === 0 && prepared.get(name) === found.index) return {link: found, made: false, mended}
+  if (found && mended.length === 0 && bridges.get(name)?.index === found.index)
+    return {link: found, made: false, mended}
   const {link, made} = found ? {link: found, made: false} : await makeBridge(host, plan)
   if (link.kind !== 'bridge')
     throw new CniError('failed', `${quoted(name)} exists already and is no bridge: name another one in the config`)
@@ -35,7 +38,7 @@ export async function ensureBridge(
   const [outcome] = await host.change([{op: 'set', object: 'link', item: link.index, to: settings}])
   await sysctl
   if (outcome?.refusal) throw refused(`bridge ${quoted(name)} cannot be set up`, outcome.refusal)
-  prepared.set(name, link.index)
+  bridges.set(name, {index: link.index, gateways: new Set()})
   return {link, made, mended}
 }
 
@@ -62,6 +65,40 @@ async function makeBridge(
   return {link, made: !refusal}
 }
 
+/** Gives a bridge the pods' gateway addresses: whether anything had to be done. Rejects with CniError. */
+export async function setGateways(
+  host: NamespaceKernel,
+  bridges: Bridges,
+  plan: BridgePlan,
+  {before: bridge, addresses}: {readonly before: Link; readonly addresses?: readonly Address[]},
+  gateways: readonly IpWithPrefix[],
+): Promise<boolean> {
+  if (gateways.length === 0) return false
+  const {index, name} = bridge
+  const seen = bridges.get(name)?.gateways ?? new Set()
+  const texts = gateways.map(textOf)
+  let fresh: readonly IpWithPrefix[] = []
+  if (!addresses && texts.every(text => seen.has(text))) {
+    // One question that is an answer, too: what is there is refused.
+    const outcomes = await host.change(gateways.map(each => addAddress(index, each, each.length)))
+    if (outcomes.every(({refusal}) => refusal?.code === 'EEXIST')) return false
+    fresh = gateways.filter((_, i) => !outcomes[i]!.refusal)
+  }
+  const have = addresses ?? (await host.addresses({index}))
+  const before = have.filter(each => !fresh.some(gateway => textOf(gateway) === textOf(each)))
+  try {
+    const steps = gatewaySteps(bridge, before, {gateways, forceAddress: plan.forceAddress})
+    await changeAll(host, `the gateway address of bridge ${quoted(name)} cannot be set`, steps, stands)
+    bridges.set(name, {index, gateways: new Set([...seen, ...texts])})
+    return steps.length > 0
+  } catch (error) {
+    await host.change(fresh.map(({ip, length}) => ({op: 'delete', object: 'address', item: {index, ip, length}})))
+    throw error
+  }
+}
+
+const textOf = ({ip, length}: IpWithPrefix): string => `${ip}/${length}`
+
 /** What has to be done for a bridge to have these addresses. Throws CniError where others are in the way. */
 export function gatewaySteps(
   bridge: Link,
@@ -71,16 +108,16 @@ export function gatewaySteps(
   const steps: Step[] = []
   const left = new Set(have.filter(({index}) => index === bridge.index))
   for (const wanted of gateways) {
-    const text = `${wanted.ip}/${wanted.length}`
+    const text = textOf(wanted)
     let there = false
     for (const each of left) {
-      there ||= `${each.ip}/${each.length}` === text
+      there ||= textOf(each) === text
       if (there) break
       if (!isInTheWay(each, wanted)) continue
       if (!forceAddress)
         throw new CniError(
           'failed',
-          `bridge ${quoted(bridge.name)} has the address ${each.ip}/${each.length}, not the gateway's ${text}: ` +
+          `bridge ${quoted(bridge.name)} has the address ${textOf(each)}, not the gateway's ${text}: ` +
             'name another bridge, or set forceAddress',
         )
       left.delete(each)

@@ -25,13 +25,13 @@ const KEYS = [
 ] as const
 
 export function bridge(ports: TypePorts): NativePlugin {
-  const prepared = new Map()
+  const bridges = new Map()
   return {
     knows: knower({keys: KEYS, off: ['vlan', 'macspoofchk', 'enabledad', 'preserveDefaultVlan']}),
-    add: async call => addVeth(ports, TYPE, prepared, call),
+    add: async call => addVeth(ports, TYPE, bridges, call),
     del: call => delVeth(ports, call),
     check: async call => checkVeth(ports, TYPE, call),
-    repair: async call => repairVeth(ports, TYPE, prepared, call),
+    repair: async call => repairVeth(ports, TYPE, bridges, call),
   }
 }
 

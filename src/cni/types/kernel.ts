@@ -13,6 +13,7 @@ export async function changeAll(
   steps: readonly Step[],
   may: (step: Step, refusal: Refusal) => boolean = () => false,
 ): Promise<readonly StepOutcome[]> {
+  if (steps.length === 0) return []
   const outcomes = await kernel.change(steps)
   for (const [i, {refusal}] of outcomes.entries()) if (refusal && !may(steps[i]!, refusal)) throw refused(what, refusal)
   return outcomes

@@ -30,11 +30,19 @@ export async function enter(call: PluginCall): Promise<Pod> {
  */
 export async function enterFree(call: PluginCall, except?: Mac): Promise<Pod> {
   const pod = await enter(call)
+  if (!(await isThere(pod))) return pod
   const link = await pod.kernel.link(pod.ifname)
   if (link && (except === undefined || link.mac !== except))
     throw new CniError('failed', `${quoted(call.netns)} has an interface ${quoted(call.ifname)} already`)
   return pod
 }
+
+/** Asked without the lock that every question about links takes, which the making of this one may be holding. */
+const isThere = ({kernel, ifname}: Pod): Promise<boolean> =>
+  kernel.readSysctl(`ipv4/conf/${ifname}/forwarding`).then(
+    () => true,
+    () => false,
+  )
 
 /** EACCES: IPv6 is switched off on the interface, as a runtime may do for all of them. */
 const SWITCHED_OFF = 'EACCES'

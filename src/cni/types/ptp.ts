@@ -13,13 +13,13 @@ import {delVeth} from './veth-del.ts'
 import type {VethPlan, Wiring} from './wiring.ts'
 
 export function ptp(ports: TypePorts): NativePlugin {
-  const prepared = new Map()
+  const bridges = new Map()
   return {
     knows: knower({keys: ['ipMasq', 'mtu']}),
-    add: async call => addVeth(ports, TYPE, prepared, call),
+    add: async call => addVeth(ports, TYPE, bridges, call),
     del: call => delVeth(ports, call),
     check: async call => checkVeth(ports, TYPE, call),
-    repair: async call => repairVeth(ports, TYPE, prepared, call),
+    repair: async call => repairVeth(ports, TYPE, bridges, call),
   }
 }
 

@@ -5,13 +5,13 @@ import type {Link, Mac} from '../../model/net.ts'
 import {OWN_GROUP} from '../../model/plans.ts'
 import {CniError} from '../error.ts'
 import type {PluginCall} from '../plugin.ts'
-import {type BridgeDevice, ensureBridge, gatewaySteps, stands} from './bridge-device.ts'
+import {type BridgeDevice, type Bridges, ensureBridge, gatewaySteps, stands} from './bridge-device.ts'
 import {changeAll, settled} from './kernel.ts'
 import {isMine} from './marks.ts'
 import type {TypePorts} from './ports.ts'
 import {type Previous, previousOf} from './previous.ts'
 import type {VethType} from './veth.ts'
-import {hostWhat, type Prepared, wayToPod} from './veth-host.ts'
+import {hostWhat, wayToPod} from './veth-host.ts'
 import type {BridgePlan, VethPlan, Wiring} from './wiring.ts'
 
 /** A step, and what it comes to in words. */
@@ -21,7 +21,7 @@ type Mending = readonly [step: Step, words: string]
 export async function repairVeth(
   {host, removals}: TypePorts,
   type: VethType,
-  prepared: Prepared,
+  bridges: Bridges,
   call: PluginCall,
 ): Promise<readonly string[]> {
   const plan = type.plan(call)
@@ -30,7 +30,7 @@ export async function repairVeth(
   if (!previous.interfaces.some(({name}) => name === plan.name) || removals.pending(plan.name)) return []
   const [link, bridge] = await settled<[Link, BridgeDevice | undefined]>([
     findVeth(host, plan),
-    plan.bridge ? ensureBridge(host, asItWas(plan.bridge, previous), prepared) : Promise.resolve(undefined),
+    plan.bridge ? ensureBridge(host, asItWas(plan.bridge, previous), bridges) : Promise.resolve(undefined),
   ])
   const wiring = type.wire(call, previous.lease)
   const mendings = [

@@ -2,13 +2,13 @@
 import type {IfIndex, Link} from '../../model/net.ts'
 import type {PluginCall} from '../plugin.ts'
 import type {CniResult} from '../result.ts'
-import {gatewaySteps, stands} from './bridge-device.ts'
-import {changeAll, enableForwarding, settled} from './kernel.ts'
+import {type Bridges, setGateways, stands} from './bridge-device.ts'
+import {changeAll, enableForwarding, settled, trySysctl} from './kernel.ts'
 import {ipOf, LAYER_2, type Lease, lease, release, routeOf, subnetOf} from './lease.ts'
 import {enterFree, type Pod, wirePod} from './pod.ts'
 import type {TypePorts} from './ports.ts'
 import {checkDeadline, sandboxOf, undone} from './undo.ts'
-import {type HostState, hostSteps, hostWhat, makeVeth, type Prepared, settleHost, type Veth} from './veth-host.ts'
+import {hostSteps, hostWhat, makeVeth, type Veth} from './veth-host.ts'
 import {familiesOf, type VethPlan, type Wiring} from './wiring.ts'
 
 /** What one type is, beside what all have in common. */
@@ -27,7 +27,7 @@ export interface VethType {
 export async function addVeth(
   ports: TypePorts,
   {plan: planOf, wire}: VethType,
-  prepared: Prepared,
+  bridges: Bridges,
   call: PluginCall,
 ): Promise<CniResult> {
   const plan = planOf(call)
@@ -38,7 +38,7 @@ export async function addVeth(
   // An interface with the MAC that we have just thought of is the one that we are making.
   const ready = plan.macIsOwn ? Promise.resolve() : free
   const veth = ready.then(async () => {
-    const made = await makeVeth(ports, plan, prepared, {netns, ifname: call.ifname, free})
+    const made = await makeVeth(ports, plan, bridges, {netns, ifname: call.ifname, free})
     undo.push(() => unmake(ports, made.host.index))
     return made
   })
@@ -47,17 +47,24 @@ export async function addVeth(
     if (got) undo.push(() => release(ports, call))
     return wire(call, got ?? LAYER_2)
   })
-  const state = veth.then(made => settleHost(ports.host, plan, prepared, made))
   const inPod = settled<[Pod, Veth, Wiring]>([free, veth, wired]).then(([pod, made, wiring]) => {
     checkDeadline(call)
     return wirePod(pod, wiring, made.peer)
   })
-  const onHost = settled<[HostState, Veth, Wiring]>([state, veth, wired]).then(([host, made, wiring]) => {
+  // Its routes are ours to make.
+  const sysctl = veth.then(() => trySysctl(ports.host, `ipv6/conf/${plan.name}/accept_ra`, '0'))
+  const onHost = settled<[Veth, Wiring, unknown]>([veth, wired, free]).then(([made, wiring]) => {
     checkDeadline(call)
-    return wireHost(ports, call, plan, wiring, made, host, undo)
+    return wireHost(ports, call, {plan, wiring, made, bridges}, undo)
   })
   try {
-    const [, wiring, bridge] = await settled<[unknown, Wiring, Link | undefined, unknown]>([free, wired, onHost, inPod])
+    const [, wiring, bridge] = await settled<[unknown, Wiring, Link | undefined, unknown, unknown]>([
+      free,
+      wired,
+      onHost,
+      inPod,
+      sysctl,
+    ])
     checkDeadline(call)
     return resultOf(call, plan, wiring, bridge)
   } catch (error) {
@@ -70,27 +77,32 @@ async function unmake({host, removals}: TypePorts, index: IfIndex): Promise<void
   if (link) await removals.remove(link)
 }
 
+interface Work {
+  readonly plan: VethPlan
+  readonly wiring: Wiring
+  readonly made: Veth
+  readonly bridges: Bridges
+}
+
 /** The bridge as it is now. Rejects with CniError. */
 async function wireHost(
   ports: TypePorts,
   {config}: PluginCall,
-  plan: VethPlan,
-  wiring: Wiring,
-  {host: end}: Veth,
-  {before, bridge, addresses}: HostState,
+  {plan, wiring, made, bridges}: Work,
   undo: (() => Promise<void>)[],
 ): Promise<Link | undefined> {
   const {host, masquerade} = ports
   const masked = config.ipMasq === true ? wiring.ips.map(ip => ({ip: ip.ip, subnet: subnetOf(ip)})) : []
-  const gateways = before && plan.bridge ? gatewaySteps(before, addresses, {...wiring, ...plan.bridge}) : []
   if (masked.length > 0) undo.push(() => masquerade.remove(plan.owner))
-  await settled([
-    changeAll(host, hostWhat(plan), [...hostSteps(plan, wiring, end.index), ...gateways], stands),
+  const {bridge} = made
+  const [, pinned] = await settled<[unknown, boolean, unknown, unknown]>([
+    changeAll(host, hostWhat(plan), hostSteps(plan, wiring, made.host.index), stands),
+    bridge && plan.bridge ? setGateways(host, bridges, plan.bridge, bridge, wiring.gateways) : Promise.resolve(false),
     plan.bridge && !plan.bridge.isGateway ? Promise.resolve() : enableForwarding(host, familiesOf(wiring.ips)),
     masked.length > 0 ? masquerade.add(plan.owner, masked) : Promise.resolve(),
   ])
   // With an address the bridge keeps the MAC that it had; without one it may have taken the new port's.
-  return gateways.length > 0 ? before : bridge
+  return pinned ? bridge?.before : bridge?.link
 }
 
 function resultOf(call: PluginCall, plan: VethPlan, wiring: Wiring, bridge: Link | undefined): CniResult {
