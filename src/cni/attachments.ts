@@ -7,7 +7,8 @@ import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import {pluginConfig} from './config.ts'
 import {CniError} from './error.ts'
 import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
-import {addList, checkList, delList} from './list.ts'
+import {createLater} from './later.ts'
+import {AddFailed, addList, checkList, delList} from './list.ts'
 import type {FindPlugin, NativePlugin, PluginCall} from './plugin.ts'
 import type {AttachmentKey} from './request.ts'
 import type {CniResult} from './result.ts'
@@ -69,14 +70,13 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   /** One try. `handedOver`: its addresses are unused, and what is left needs nobody to wait for it. */
   const undo = async ({plan, result}: Entry, handedOver: () => void): Promise<void> => {
     const sandbox = await enter(plan)
-    const later: Promise<unknown>[] = []
+    const later = createLater()
     try {
-      const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), work => later.push(work))
-      await delList(plan.list, call, find, result)
+      await delList(plan.list, callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), later.add), find, result)
       handedOver()
-      await Promise.all(later)
+      await later.done()
     } finally {
-      await Promise.allSettled(later)
+      await later.done().catch(() => {})
       await sandbox?.close()
     }
     await journal.end(plan)
@@ -113,16 +113,14 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     add: async (plan, sandbox, {signal, durable}) => {
       await journal.begin(plan, durable)
       try {
-        const result = await addList(
-          plan.list,
-          callOf(plan, sandbox, signal, () => {}),
-          find,
-        )
+        const result = await addList(plan.list, callOf(plan, sandbox, signal), find)
         await journal.added(plan, result)
         return result
       } catch (error) {
         const entry = journal.entries.get(keyOf(plan))
-        if (entry) {
+        // What the list could undo itself needs no second DEL.
+        if (error instanceof AddFailed && error.leftovers.length === 0) await journal.end(plan).catch(() => {})
+        else if (entry) {
           await journal.deleting(plan).catch(() => {})
           await begin(entry)
         }
@@ -139,12 +137,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
           `the namespace of container ${plan.containerId} (${plan.netns}) has gone`,
         )
       try {
-        await checkList(
-          plan.list,
-          callOf(plan, sandbox, signal, () => {}),
-          find,
-          result,
-        )
+        await checkList(plan.list, callOf(plan, sandbox, signal), find, result)
       } finally {
         await sandbox.close()
       }
@@ -153,7 +146,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
       const sandbox = await enter(plan)
       try {
         const config = pluginConfig(plan.list, 0, {prevResult: result})
-        const call = {...callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), () => {}), config}
+        const call = {...callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS)), config}
         const plugin: Partial<NativePlugin> = find(config, call)
         return (await plugin.repair?.(call)) ?? []
       } finally {
@@ -162,7 +155,11 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     },
     remove: async entry => {
       if (removals.has(keyOf(entry.plan))) return
-      if (entry.state !== 'deleting') await journal.deleting(entry.plan)
+      // A full disk must not keep anything from going: without the line, the next agent finds an attachment without its link.
+      if (entry.state !== 'deleting')
+        await journal
+          .deleting(entry.plan)
+          .catch(error => log.error('the journal cannot be written; a removal goes on without it', {err: error}))
       await begin(entry)
     },
     lives: async ({plan}) => {
@@ -177,7 +174,7 @@ const callOf = (
   {containerId, netns, ifname, args, path}: Plan,
   sandbox: Sandbox | undefined,
   signal: AbortSignal,
-  later: PluginCall['later'],
+  later: PluginCall['later'] = createLater().add,
 ): Omit<PluginCall, 'config'> => ({
   containerId,
   netns: sandbox ? netns : '',

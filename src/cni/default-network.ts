@@ -1,5 +1,6 @@
 /** What a pod's first interface is: the configured pod network, or the network that was the node's before us. Pure. */
 import {type Cidr, type Family, parseCidr} from '../model/ip.ts'
+import {readConfig} from './config.ts'
 import {CniError} from './error.ts'
 import type {PlannedList} from './journal.ts'
 import {isRecord} from './record.ts'
@@ -32,13 +33,11 @@ export interface OwnConfig {
   readonly prevResult?: unknown
 }
 
-/** The pod network of a node. `mtu` is the least of the families: a pod has one interface. */
+/** The pod network of a node. `mtu` is the least of the families that pods have: a pod has one interface. */
 export function podNetwork(config: OwnConfig, {ranges, mtu}: PodSite, pods: PodSettings): PlannedList {
-  const least = Math.min(...Object.values(mtu))
-  const ipam = {
-    type: 'node-local',
-    routes: [...new Set(ranges.map(({family}) => family))].map(family => ({dst: `${ANYWHERE[family]}`})),
-  }
+  const families = [...new Set(ranges.map(({family}) => family))]
+  const least = Math.min(...families.flatMap(family => mtu[family] ?? []))
+  const ipam = {type: 'node-local', routes: families.map(family => ({dst: `${ANYWHERE[family]}`}))}
   const link = {...(Number.isFinite(least) && {mtu: least}), ipam}
   const first: PluginConf =
     pods.mode === 'ptp'
@@ -58,16 +57,7 @@ export function delegated(config: OwnConfig): PlannedList | undefined {
   if (!chosen || masters.length > 1)
     throw new CniError('invalidConfig', 'delegates: exactly one of several must have "masterPlugin": true')
   const {masterPlugin, masterplugin, ...conf} = chosen
-  return chained(listOf({cniVersion: config.cniVersion, name: config.name, ...conf}), config)
-}
-
-/** A conf is a list of one. What it says of itself is checked where it is run. */
-function listOf(conf: {readonly [key: string]: unknown}): PlannedList {
-  const {cniVersion, name, plugins} = conf as {cniVersion: string; name: string; plugins?: unknown}
-  if (plugins === undefined) return {cniVersion, name, plugins: [conf as PluginConf]}
-  if (!Array.isArray(plugins) || plugins.length === 0)
-    throw new CniError('invalidConfig', 'delegates: plugins must be a list of at least one plugin')
-  return {cniVersion, name, plugins: plugins as PluginConf[]}
+  return chained(readConfig({cniVersion: config.cniVersion, ...conf}, {name: config.name}), config)
 }
 
 function chained(list: PlannedList, {chain, runtimeConfig}: OwnConfig): PlannedList {

@@ -24,7 +24,7 @@ export interface ExecOptions {
   readonly host?: string
   /** Bytes of standard output. @default 1048576 */
   readonly maxOutputBytes?: number
-  /** Programs that run at once; others wait. @default 32 */
+  /** Programs that run at once; others wait. @default 16 */
   readonly maxConcurrent?: number
   /** Milliseconds between SIGTERM and SIGKILL. @default 1000 */
   readonly graceMs?: number
@@ -54,7 +54,7 @@ export function execPlugin(options: ExecOptions): FindPlugin {
     graceMs: options.graceMs ?? 1000,
     folder: options.folder ?? tmpdir(),
   }
-  const slots = createSlots(options.maxConcurrent ?? 32)
+  const slots = createSlots(options.maxConcurrent ?? 16)
   const known = new Map<string, {readonly program: string; readonly versions: readonly string[]}>()
 
   const find = (type: string, call: PluginCall): Promise<Program> =>

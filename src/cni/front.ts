@@ -1,11 +1,14 @@
 /** The CNI verbs: a request is checked, waits for its turn, and becomes the work on one attachment. CNI spec 1.1.0, section 2. */
+
+import {quoted} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
-import {type Namespaces, SandboxGone} from '../model/namespace.ts'
+import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import type {Attachments} from './attachments.ts'
 import {parseConfig} from './config.ts'
 import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} from './default-network.ts'
 import {CniError, formatError} from './error.ts'
 import {keyOf, type Plan, type PlannedList} from './journal.ts'
+import {createLater} from './later.ts'
 import {delList} from './list.ts'
 import {ownConfig} from './own-config.ts'
 import type {FindPlugin} from './plugin.ts'
@@ -71,7 +74,7 @@ export function createFront(ports: FrontPorts): Front {
         : error
     })
     try {
-      const list = await listOf(config, signal)
+      const [list] = await Promise.all([listOf(config, signal), requireFree(sandbox, request.ifname)])
       const plan: Plan = {
         request: request.id,
         containerId: request.containerId,
@@ -123,19 +126,19 @@ export function createFront(ports: FrontPorts): Front {
             if (!(error instanceof SandboxGone)) log.info('a DEL names no namespace', {detail: error.message})
             return undefined
           })
-    const later: Promise<unknown>[] = []
+    const later = createLater()
     try {
       const call = {
         ...request,
         netns: sandbox ? request.netns : '',
         sandbox,
         signal,
-        later: (work: Promise<unknown>) => later.push(work),
+        later: later.add,
       }
       await delList(list, call, ports.find, undefined)
-      await Promise.all(later)
+      await later.done()
     } finally {
-      await Promise.allSettled(later)
+      await later.done().catch(() => {})
       await sandbox?.close()
     }
   }
@@ -229,6 +232,18 @@ export function createFront(ports: FrontPorts): Front {
 
 /** Milliseconds that STATUS waits for what an ADD would wait longer for. */
 const STATUS_MS = 1000
+
+/** What is there already is somebody else's: the DEL of a failed ADD must not find it. */
+async function requireFree(sandbox: Sandbox, ifname: string): Promise<void> {
+  const kernel = await sandbox.kernel()
+  // Asked without the lock that every question about links takes.
+  const isThere = await kernel.readSysctl(`ipv4/conf/${ifname}/forwarding`).then(
+    () => true,
+    () => false,
+  )
+  if (isThere)
+    throw new CniError('failed', `${quoted(ifname)} is already there in ${sandbox.path}, and not of our making`)
+}
 
 const answerOf = (result: CniResult, {cniVersion}: OwnConfig): object => formatResult(result, cniVersion)
 

@@ -4,7 +4,7 @@
  */
 import {InvalidInput, NetgraftError} from '../model/errors.ts'
 import type {Masquerade} from '../model/masquerade.ts'
-import {type Nft, type NftCommand, NftError} from '../model/nft.ts'
+import {type Nft, type NftCommand, NftError, type NftTrouble} from '../model/nft.ts'
 import {byAddress, desired, isIdle, type NetworkFacts, type Pod, type Ruleset} from './desired.ts'
 import {type Dialect, diff, learn, podChanges} from './diff.ts'
 import {readListing, type Standing} from './listing.ts'
@@ -184,7 +184,7 @@ class Keeper implements Masquerading {
     let want: Ruleset | undefined
     for (let attempt = 1; ; attempt++) {
       try {
-        const have = await this.#look()
+        const have = await this.#lookOrRewrite()
         want = this.#want(have)
         const {commands, rules} = diff(want, have, this.#dialect)
         if (commands.length > 0) await this.#nft.apply(commands)
@@ -192,8 +192,8 @@ class Keeper implements Masquerading {
         this.#certain = this.#restored && !isIdle(want)
         return report(want, commands.length)
       } catch (error) {
-        if (isMissing(error) && isIdle((want = this.#want(undefined)))) return report(want, 0)
-        if (attempt === ATTEMPTS || !isRefused(error)) return report(want, 0, error)
+        if (isTrouble(error, 'missing') && isIdle((want = this.#want(undefined)))) return report(want, 0)
+        if (attempt === ATTEMPTS || !isTrouble(error, 'refused')) return report(want, 0, error)
       }
     }
   }
@@ -201,6 +201,16 @@ class Keeper implements Masquerading {
   async #look(): Promise<Standing | undefined> {
     const objects = await this.#nft.list(TABLE)
     return objects && readListing(objects)
+  }
+
+  /** What cannot be read can be written anew, as soon as everything is known that belongs there. */
+  async #lookOrRewrite(): Promise<Standing | undefined> {
+    try {
+      return await this.#look()
+    } catch (error) {
+      if (isTrouble(error, 'unreadable') && this.#facts && this.#restored) return UNREADABLE
+      throw error
+    }
   }
 
   #want(have: Standing | undefined): Ruleset {
@@ -220,5 +230,7 @@ class Keeper implements Masquerading {
   }
 }
 
-const isMissing = (error: unknown): boolean => error instanceof NftError && error.trouble === 'missing'
-const isRefused = (error: unknown): boolean => error instanceof NftError && error.trouble === 'refused'
+const UNREADABLE: Standing = {...readListing([]), sound: false}
+
+const isTrouble = (error: unknown, trouble: NftTrouble): boolean =>
+  error instanceof NftError && error.trouble === trouble

@@ -50,16 +50,21 @@ function parseNodeAddress(value: unknown): Ip | string {
 
 /** Prefixes, each a text. */
 export const cidrList = v.pipe(
-  v.array(v.unknown()),
-  v.rawTransform(({dataset, addIssue}): readonly Cidr[] =>
-    dataset.value.flatMap((value, index) => {
+  v.unknown(),
+  v.rawTransform(({dataset, addIssue, NEVER}): readonly Cidr[] => {
+    const input = dataset.value
+    if (!Array.isArray(input)) {
+      addIssue({message: `must be a list of prefixes, not ${describeValue(input)}; begin each entry with "- "`})
+      return NEVER
+    }
+    return input.flatMap((value: unknown, index) => {
       const cidr = typeof value === 'string' ? attempt(() => parseCidr(value)) : undefined
       if (cidr) return [cidr]
       const message = `${describeValue(value)} is not a prefix; write it as 10.244.0.0/16`
-      addIssue({message, path: [{type: 'array', origin: 'value', input: dataset.value, key: index, value}]})
+      addIssue({message, path: [{type: 'array', origin: 'value', input, key: index, value}]})
       return []
-    }),
-  ),
+    })
+  }),
 )
 
 /** Bits that an IPv4 address fills. */

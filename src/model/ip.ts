@@ -87,9 +87,15 @@ export const hostLength = (family: Family): number => WIDTH[family]
 /** Throws {@link InvalidInput}. Strict: no leading zeros, no short forms, no zone. */
 export function parseIp(text: string): Ip {
   if (isIP(text) === 0 || text.includes('%')) throw new InvalidInput(`${quoted(text)} is not an IP address`)
-  const parsed = ipaddr.parse(text)
+  const parsed = ipaddr.parse(text.replace(DOTTED_TAIL, (_, ...bytes) => hexTail(bytes)))
   return new Ip(Uint8Array.from(parsed.toByteArray()))
 }
+
+/** As in ::ffff:10.0.0.1. The library would take ::10.0.0.1 for that one, too. */
+const DOTTED_TAIL = /(?<=:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/
+
+const hexTail = ([a, b, c, d]: readonly string[]): string =>
+  `${((Number(a) << 8) | Number(b)).toString(16)}:${((Number(c) << 8) | Number(d)).toString(16)}`
 
 /** Throws {@link InvalidInput}. Host bits are cleared, as Kubernetes' own parser does. */
 export function parseCidr(text: string): Cidr {

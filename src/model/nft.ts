@@ -13,8 +13,11 @@ export interface NftCommand {
   readonly [verb: string]: {readonly [object: string]: {readonly [key: string]: unknown}}
 }
 
-/** `missing`: there is no such program; `unsupported`: the kernel tells it nothing; `refused`: this one was not done. */
-export type NftTrouble = 'missing' | 'unsupported' | 'refused' | 'timeout'
+/**
+ * `missing`: there is no such program; `unsupported`: the kernel tells it nothing; `unreadable`: it cannot say what stands
+ * in a table; `refused`: this one was not done.
+ */
+export type NftTrouble = 'missing' | 'unsupported' | 'unreadable' | 'refused' | 'timeout'
 
 /** The message is one whole sentence part. */
 export class NftError extends NetgraftError {

@@ -54,15 +54,18 @@ export function nftProgram(options: NftOptions = {}): NftProgram {
     wrote: port => recent.includes(port),
     list: async table => {
       const listed = await run(['-j', 'list', 'table', 'inet', table])
-      if (listed.status === 0) return objectsOf(listed.text)
+      const objects = listed.status === 0 ? objectsOf(listed.text) : undefined
+      if (objects) return objects
       const tables = await run(['-j', 'list', 'tables', 'inet'])
       if (tables.status !== 0)
         throw new NftError(
           'unsupported',
           `nft cannot read the kernel's tables (${tables.errors}): does this kernel have nf_tables, and the agent CAP_NET_ADMIN?`,
         )
-      if (!objectsOf(tables.text).some(object => nameOf(object) === table)) return undefined
-      throw new NftError('refused', `nft cannot read table inet ${table}: ${listed.errors}`)
+      if (listed.status !== 0 && objectsOf(tables.text)?.every(object => nameOf(object) !== table)) return undefined
+      const why = listed.status === 0 ? `it printed ${quoted(listed.text)}, which is no listing` : listed.errors
+      // Version 1.0.6 prints whatever is in its memory for the flags of a table.
+      throw new NftError('unreadable', `nft cannot read table inet ${table}: ${why}`)
     },
     apply: async commands => {
       const input = await unnamed(folder, JSON.stringify({nftables: commands}))
@@ -94,10 +97,13 @@ function start(
     netns === undefined ? [program, args] : ['/usr/bin/nsenter', [`--net=${netns}`, program, ...args]]
   return new Promise((resolve, reject) => {
     const stdio = [input?.fd ?? 'ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe']
-    const child: ChildProcessByStdio<null, Readable, Readable> = spawn(file, argv, {
-      env: {PATH: path, LC_ALL: 'C'},
-      stdio,
-    })
+    let child: ChildProcessByStdio<null, Readable, Readable>
+    try {
+      child = spawn(file, argv, {env: {PATH: path, LC_ALL: 'C'}, stdio})
+    } catch (cause) {
+      // Some errors are thrown, others emitted.
+      return reject(missing(file, cause as NodeJS.ErrnoException))
+    }
     if (child.pid !== undefined) onPid(child.pid)
     const text: Buffer[] = []
     let [size, errors] = [0, '']
@@ -167,13 +173,14 @@ const missing = (program: string, cause?: NodeJS.ErrnoException): NftError =>
     {cause},
   )
 
-/** What follows the first object, which tells of the program itself. */
-function objectsOf(text: string): readonly unknown[] {
+/** Undefined: it is no listing. */
+function objectsOf(text: string): readonly unknown[] | undefined {
   try {
     const {nftables} = JSON.parse(text) as {nftables?: unknown}
-    if (Array.isArray(nftables)) return nftables as unknown[]
-  } catch {}
-  throw new NftError('refused', `nft printed something that is no listing: ${quoted(text)}`)
+    return Array.isArray(nftables) ? nftables : undefined
+  } catch {
+    return undefined
+  }
 }
 
 const nameOf = (object: unknown): unknown => (object as {table?: {name?: unknown}} | null)?.table?.name

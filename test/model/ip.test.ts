@@ -21,6 +21,7 @@ for (const [text, canonical] of [
   ['::1:2:3:4:5:6:7', '0:1:2:3:4:5:6:7'],
   ['::ffff:10.0.0.1', '::ffff:a00:1'],
   ['64:ff9b::192.0.2.1', '64:ff9b::c000:201'],
+  ['::192.0.2.1', '::c000:201'],
 ] as const)
   test(`parseIp ${text} → ${canonical}`, t => t.is(parseIp(text).toString(), canonical))
 

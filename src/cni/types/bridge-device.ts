@@ -71,10 +71,11 @@ export async function setGateways(
   bridges: Bridges,
   plan: BridgePlan,
   {before: bridge, addresses}: {readonly before: Link; readonly addresses?: readonly Address[]},
-  gateways: readonly IpWithPrefix[],
+  named: readonly IpWithPrefix[],
 ): Promise<boolean> {
-  if (gateways.length === 0) return false
   const {index, name} = bridge
+  const gateways = plan.forceAddress ? standing(named) : named
+  if (gateways.length === 0) return false
   const seen = bridges.get(name)?.gateways ?? new Set()
   const texts = gateways.map(textOf)
   let fresh: readonly IpWithPrefix[] = []
@@ -107,7 +108,7 @@ export function gatewaySteps(
 ): Step[] {
   const steps: Step[] = []
   const left = new Set(have.filter(({index}) => index === bridge.index))
-  for (const wanted of gateways) {
+  for (const wanted of forceAddress ? standing(gateways) : gateways) {
     const text = textOf(wanted)
     let there = false
     for (const each of left) {
@@ -131,6 +132,10 @@ export function gatewaySteps(
   if (steps.length > 0 && bridge.mac) steps.push({op: 'set', object: 'link', item: bridge.index, to: {mac: bridge.mac}})
   return steps
 }
+
+/** By force each takes the place of those before it that are in its way. */
+export const standing = (gateways: readonly IpWithPrefix[]): readonly IpWithPrefix[] =>
+  gateways.filter((gateway, i) => gateways.slice(i + 1).every(later => !isInTheWay(gateway, later)))
 
 /** A bridge has one address of IPv4; of IPv6 several, as long as their subnets have nothing in common. */
 const isInTheWay = (there: IpWithPrefix, wanted: IpWithPrefix): boolean =>

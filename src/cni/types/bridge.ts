@@ -80,8 +80,9 @@ const macOf = ({config, args}: PluginCall) => {
 }
 
 function wire({config}: PluginCall, lease: Lease): Wiring {
-  const dns = dnsOf(config)
-  if (!ipamType(config)) return layer2(dns ?? {})
+  // Unlike ptp, this type has not passed on what IPAM says of DNS up to upstream's release 1.1.
+  const dns = dnsOf(config) ?? {}
+  if (!ipamType(config)) return layer2(dns)
   const isDefaultGateway = flag(config, 'isDefaultGateway')
   const isGateway = isDefaultGateway || flag(config, 'isGateway')
   const ips = isGateway ? lease.ips.map(withGateway) : lease.ips
@@ -90,7 +91,7 @@ function wire({config}: PluginCall, lease: Lease): Wiring {
     routes: isDefaultGateway ? [...lease.routes, ...defaultRoutes(ips, lease.routes)] : lease.routes,
     routed: false,
     gateways: isGateway ? ips.map(({gateway, length}) => ({ip: gateway!, length})) : [],
-    dns: dns ?? lease.dns,
+    dns,
     sysctls: [
       // Nobody else has a pod's address: IPAM has seen to that.
       ['ipv6', 'accept_dad', '0'],

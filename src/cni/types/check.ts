@@ -6,6 +6,7 @@ import {type Address, type Link, type Route, TABLE_MAIN} from '../../model/net.t
 import {CniError} from '../error.ts'
 import type {PluginCall} from '../plugin.ts'
 import type {CniInterface} from '../result.ts'
+import {standing} from './bridge-device.ts'
 import {ipamType} from './config.ts'
 import {type Lease, subnetOf} from './lease.ts'
 import {type Inside, look} from './pod.ts'
@@ -69,7 +70,9 @@ const routesOf = async (kernel: NamespaceKernel, ips: readonly {readonly ip: Ip}
 async function checkRoutes(pod: NamespaceKernel, {ips, routes}: Lease): Promise<void> {
   if (ips.length === 0) return
   const have = await routesOf(pod, ips)
-  const wanted = [...ips.map(ip => ({destination: subnetOf(ip), gateway: undefined})), ...routes]
+  // An address of IPv4 that is a subnet of its own has no route to it.
+  const subnets = ips.filter(({length}) => length !== 32).map(ip => ({destination: subnetOf(ip), gateway: undefined}))
+  const wanted = [...subnets, ...routes]
   for (const {destination, gateway} of wanted) {
     const fits = (route: Route) =>
       `${route.destination}` === `${destination}` &&
@@ -96,7 +99,7 @@ async function checkBridge(
     throw amiss(`hairpin mode of ${quoted(port.name)} is ${plan.hairpin ? 'off' : 'on'}`)
   if (gateways.length === 0) return
   const addresses = await host.addresses({index: bridge.index})
-  for (const gateway of gateways) checkAddress(addresses, gateway, bridge)
+  for (const gateway of standing(gateways)) checkAddress(addresses, gateway, bridge)
 }
 
 async function checkHostRoutes(host: NamespaceKernel, {ips}: Wiring, {index, name}: Link): Promise<void> {

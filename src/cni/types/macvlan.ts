@@ -122,7 +122,7 @@ async function add(ports: TypePorts, call: PluginCall): Promise<CniResult> {
 }
 
 function wire(config: PluginConfig, {ips, routes}: Lease): Wiring {
-  // Unlike the other types, this one has never passed on what IPAM says of DNS.
+  // Unlike ptp, this type does not pass on what IPAM says of DNS.
   const dns = dnsOf(config) ?? {}
   if (!ipamType(config)) return layer2(dns)
   return {ips, routes, routed: false, gateways: [], dns, sysctls: [['ipv4', 'arp_notify', '1']]}
