@@ -11,6 +11,7 @@ const FLOORS: Readonly<Record<string, readonly string[] | 'all'>> = {
   streams: ['model'],
   routes: ['model'],
   ipam: ['model'],
+  masquerade: ['model'],
   pairs: ['model'],
   attach: ['model'],
   netlink: ['model', 'streams'],

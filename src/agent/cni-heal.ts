@@ -34,8 +34,8 @@ const GATHER_MS = 100
 
 export function heal(ports: HealPorts): Observable<unknown> {
   const {attachments, kernel$, pods$, resyncMs} = ports
-  /** How each looked when nothing was wrong with it. */
-  const right = new Map<string, string>()
+  /** How each looked the last time. */
+  const before = new Map<string, string>()
   /** Why it cannot be mended: told once. */
   const troubles = new Map<string, string>()
   const state$ = kernel$.pipe(
@@ -47,11 +47,11 @@ export function heal(ports: HealPorts): Observable<unknown> {
   return merge(changed$.pipe(map(state => ({state, all: false}))), due$.pipe(map(state => ({state, all: true})))).pipe(
     concatMap(async ({state, all}) => {
       const now = looks(attachments.entries.values(), state)
-      for (const known of [right, troubles]) for (const key of known.keys()) if (!now.has(key)) known.delete(key)
-      for (const [key, look] of now) {
-        // One that has just been made is as it should be.
-        const changed = right.has(key) && right.get(key) !== look
-        right.set(key, look)
+      for (const known of [before, troubles]) for (const key of known.keys()) if (!now.has(key)) known.delete(key)
+      for (const [key, {text, inOrder}] of now) {
+        // Somebody may be at what has only just been made: network managers are.
+        const changed = before.has(key) ? before.get(key) !== text : !inOrder
+        before.set(key, text)
         const entry = changed || all ? attachments.entries.get(key) : undefined
         if (entry) await mend(ports, entry, troubles)
       }

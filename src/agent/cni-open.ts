@@ -13,6 +13,7 @@ import {createPlugins} from '../cni/plugins.ts'
 import type {RecoveryPorts} from '../cni/recovery.ts'
 import {createRemovals} from '../cni/removals.ts'
 import {createSerial} from '../cni/serial.ts'
+import {findStrays} from '../cni/strays.ts'
 import {bridge} from '../cni/types/bridge.ts'
 import {macvlan} from '../cni/types/macvlan.ts'
 import {parseAlias} from '../cni/types/marks.ts'
@@ -61,10 +62,6 @@ export interface OpenFront extends RecoveryPorts {
   /** Waits for what is under way, for a while. */
   close(): Promise<void>
 }
-
-/** Where the shim of this configuration asks, and where it leaves what nobody answers. */
-export const socketPath = ({folders}: Pick<Config, 'folders'>): string => join(folders.run, 'cni.sock')
-export const spoolFolder = ({folders}: Pick<Config, 'folders'>): string => join(folders.state, 'spool')
 
 /** Resolves once no other agent works with the same state folder. Rejects with what the system says. */
 export async function openFront(options: CniOptions, doors: Doors = REAL): Promise<OpenFront> {
@@ -126,6 +123,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     nodeLocal: addresses,
     serial,
     log,
+    strays: () => findStrays(host, key => attachments.entries.has(keyOf(key))),
     onHost: async () => new Set((await host.links()).flatMap(({alias}) => parseAlias(alias) ?? []).map(keyOf)),
     close: async () => {
       const deadline = performance.now() + CLOSE_MS

@@ -35,8 +35,9 @@ import {addon} from '../netlink/addon.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {RouteReport} from '../routes/pass.ts'
 import {aborted$} from '../streams/lifetime.ts'
+import {socketPath, spoolFolder} from './cni-folders.ts'
 import {heal} from './cni-heal.ts'
-import {type OpenFront, openFront, socketPath, spoolFolder} from './cni-open.ts'
+import {type OpenFront, openFront} from './cni-open.ts'
 import {frontReporter} from './cni-report.ts'
 import type {Status} from './status.ts'
 
@@ -62,7 +63,7 @@ export interface CniEdges {
 const OPEN_RETRY_MS = 2000
 /** How long an ADD waits for what is not known of this node yet; the runtime tries again by itself. */
 const SITE_MS = 10_000
-const SPOOL = {settleMs: 20, lookMs: 30_000} as const
+const SPOOL = {firstMs: 3000, settleMs: 20, lookMs: 30_000} as const
 
 /** One stream that never ends by itself, and never fails. `reports$` replays the last one. */
 export function cni(edges: CniEdges): Observable<unknown> {
@@ -92,14 +93,17 @@ export function cni(edges: CniEdges): Observable<unknown> {
       closing.push(open.close)
       edges.masquerading.restore(masked(open.attachments.entries.values()))
     }),
-    switchMap(open => defer(() => recover(open)).pipe(switchMap(() => work(open, edges)))),
+    switchMap(open => {
+      const drain = drainer(open, edges)
+      return defer(() => recover(open).then(() => soon(drain()))).pipe(switchMap(() => work(open, edges, drain)))
+    }),
   )
 }
 
-const work = (open: OpenFront, edges: CniEdges): Observable<unknown> =>
+const work = (open: OpenFront, edges: CniEdges, drain: () => Promise<void>): Observable<unknown> =>
   merge(
     requests(open, edges),
-    spool(open, edges),
+    spool(edges, drain),
     dead(open, edges),
     heal({...open, ...edges, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
   )
@@ -132,21 +136,29 @@ async function answer(front: OpenFront['front'], {request, answer}: Incoming): P
   if (!heard) await unheard?.()
 }
 
-/** What the shim has left while nobody answered: at the start, as it comes, and once in a while. */
-function spool({front}: OpenFront, {config, log}: CniEdges): Observable<unknown> {
-  const folder = spoolFolder(config)
-  const ports = {
-    decode: decodeRequest,
-    run: front.spooled,
-    tell: (problem: string) => log.warn('a spooled DEL is not carried out', {problem}),
+/** Carries out what the shim has left while nobody answered. */
+function drainer({front}: OpenFront, {config, log}: CniEdges): () => Promise<void> {
+  const tell = (problem: string) => log.warn('a spooled DEL is not carried out', {problem})
+  return async () => {
+    try {
+      const count = await drainSpool(spoolFolder(config), {decode: decodeRequest, run: front.spooled, tell})
+      if (count > 0) log.info('spooled DELs carried out', {count})
+    } catch (error) {
+      tell((error as Error).message)
+    }
   }
-  return merge(timer(0, SPOOL.lookMs), changes(folder).pipe(retry({delay: () => timer(SPOOL.lookMs)}))).pipe(
-    debounceTime(SPOOL.settleMs),
-    concatMap(() => drainSpool(folder, ports).catch(error => ports.tell(error.message))),
-    filter(done => typeof done === 'number' && done > 0),
-    tap(done => log.info('spooled DELs carried out', {count: done})),
-  )
 }
+
+/** Who asks now may ask for what is in the spool to be gone. But nobody waits for long. */
+const soon = (work: Promise<void>): Promise<void> =>
+  Promise.race([work, new Promise<void>(resolve => setTimeout(resolve, SPOOL.firstMs).unref())])
+
+/** As it comes, and once in a while. */
+const spool = ({config}: CniEdges, drain: () => Promise<void>): Observable<unknown> =>
+  merge(timer(0, SPOOL.lookMs), changes(spoolFolder(config)).pipe(retry({delay: () => timer(SPOOL.lookMs)}))).pipe(
+    debounceTime(SPOOL.settleMs),
+    concatMap(drain),
+  )
 
 /** Whenever something in the folder changes. Fails where it cannot be watched. */
 const changes = (folder: string): Observable<void> =>
@@ -165,7 +177,7 @@ const dead = (open: OpenFront, {config, log}: CniEdges): Observable<unknown> =>
   )
 
 /** Attachments that are masqueraded by themselves, by their owner's name. */
-const masked = (entries: Iterable<Entry>): Map<string, readonly {ip: Ip; subnet: Cidr}[]> =>
+export const masked = (entries: Iterable<Entry>): Map<string, readonly {ip: Ip; subnet: Cidr}[]> =>
   new Map(
     [...entries].flatMap(({plan, result}) => {
       const asked = plan.list.plugins.some(({ipMasq}) => ipMasq === true)

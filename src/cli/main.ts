@@ -3,9 +3,9 @@ import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {cleanup} from '../agent/cleanup.ts'
+import {socketPath, spoolFolder} from '../agent/cni-folders.ts'
 import {readConfig} from '../agent/config.ts'
 import {runAgent} from '../agent/main.ts'
-import {SHIM_DEFAULTS} from '../install/conflist.ts'
 import {install, type Outcome, uninstall} from '../install/install.ts'
 import {parseConfig} from '../model/config.ts'
 import {ConfigError} from '../model/config-problems.ts'
@@ -69,8 +69,8 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
       confName: values['conf-name'] ?? CONF_NAME,
       keepDefault: values['keep-default'] ?? false,
       anyOrder: values['any-order'] ?? false,
-      socket: SHIM_DEFAULTS.socket,
-      spool: join(config.folders.state, 'spool'),
+      socket: socketPath(config),
+      spool: spoolFolder(config),
     })
     report(outcome)
     return 0

@@ -144,6 +144,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     },
     repair: async ({plan, result}) => {
       const sandbox = await enter(plan)
+      // There is nobody left to do it for.
+      if (!sandbox) return []
       try {
         const config = pluginConfig(plan.list, 0, {prevResult: result})
         const call = {...callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS)), config}

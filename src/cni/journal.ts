@@ -106,13 +106,21 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
       if (entries.has(keyOf(plan))) throw new JournalError(`${keyOf(plan)} is in the journal already; DEL comes first`)
       const path = fileOf(plan)
       const bytes = Buffer.from(`${JSON.stringify({version: VERSION, ...plan})}\n`)
-      const file = await open(path, 'wx', MODE.file).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== 'EEXIST') throw unwritten(path, cause)
-        throw new JournalError(
-          `${path} is there, but was not written by this agent, or not whole; look into it, and remove it`,
-          {cause},
-        )
-      })
+      const make = () => open(path, 'wx', MODE.file)
+      const file = await make()
+        .catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error
+          // Somebody has removed the folder.
+          await mkdir(folder, {recursive: true, mode: MODE.folder})
+          return make()
+        })
+        .catch((cause: NodeJS.ErrnoException) => {
+          if (cause.code !== 'EEXIST') throw unwritten(path, cause)
+          throw new JournalError(
+            `${path} is there, but was not written by this agent, or not whole; look into it, and remove it`,
+            {cause},
+          )
+        })
       try {
         await writeWhole(file, bytes, 0)
         if (durable) {

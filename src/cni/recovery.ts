@@ -6,6 +6,7 @@ import type {Attachments} from './attachments.ts'
 import {type NodeLocal, ownerOf} from './ipam/node-local.ts'
 import {type Entry, keyOf} from './journal.ts'
 import type {Serial} from './serial.ts'
+import type {Stray} from './strays.ts'
 
 export interface RecoveryPorts {
   readonly attachments: Attachments
@@ -13,6 +14,8 @@ export interface RecoveryPorts {
   readonly serial: Serial
   /** Of the attachments that have an end on the host: their keys. Its other end is in a namespace that lives. */
   readonly onHost: () => Promise<ReadonlySet<string>>
+  /** Pods that the journal has lost. */
+  readonly strays: () => Promise<readonly Stray[]>
   readonly log: Logger
 }
 
@@ -31,6 +34,15 @@ export async function recover(ports: RecoveryPorts): Promise<void> {
         result.ips.map(({address}) => address),
       )
   }
+  const strays = await ports.strays().catch((error): [] => {
+    log.error('pods that the journal does not know cannot be looked for', {err: error})
+    return []
+  })
+  for (const stray of strays) nodeLocal.restore(ownerOf(stray), stray.addresses)
+  if (strays.length > 0)
+    log.warn('pods stand that the journal does not know: was its folder removed? They keep their addresses', {
+      count: strays.length,
+    })
   const halfDone = entries.filter(({state}) => state !== 'added')
   if (entries.length > 0)
     log.info('attachments found', {standing: entries.length - halfDone.length, halfDone: halfDone.length})

@@ -3,7 +3,7 @@ import type {Cidr} from '../model/ip.ts'
 import type {NftCommand} from '../model/nft.ts'
 import {isIdle, type Pod, type Ruleset} from './desired.ts'
 import {type Standing, textOfRule, WHOLE_FRAME} from './listing.ts'
-import {type Range, textOf} from './ranges.ts'
+import {difference} from './ranges.ts'
 import {addChain, addPods, deleteChain, deletePods, element, remove, rewrite, ruleBeyond, subnets} from './table.ts'
 
 export interface Changes {
@@ -68,11 +68,3 @@ const reads = (dialect: Dialect, want: string, have: string | undefined): boolea
   have !== undefined && (have === want || have === dialect.get(want))
 
 const textOfChain = (subnet: Cidr): string => textOfRule(ruleBeyond(subnet).rule)
-
-function difference(want: readonly Range[], have: readonly Range[]): {added: Range[]; gone: Range[]} {
-  const [wanted, standing] = [new Set(want.map(textOf)), new Set(have.map(textOf))]
-  return {
-    added: want.filter(range => !standing.has(textOf(range))),
-    gone: have.filter(range => !wanted.has(textOf(range))),
-  }
-}

@@ -1,5 +1,5 @@
 /** Reads back what `nft -j list table` says of our table. Never throws: what cannot be ours makes it unsound. */
-import {type Cidr, type Family, parseCidr, parseIp} from '../model/ip.ts'
+import {Cidr, type Family, parseIp} from '../model/ip.ts'
 import {FAMILIES, type Pod, type Ruleset} from './desired.ts'
 import {type Range, rangeOf, toNumber} from './ranges.ts'
 import {FRAME, subnetOf, words} from './table.ts'
@@ -111,8 +111,8 @@ function readRange(element: unknown, family: Family): Range | undefined {
   }
   if (!isFields(prefix)) return undefined
   const {addr, len} = prefix
-  const result = rangeOf(parseCidr(`${addr}/${len}`))
-  return result.family === family ? result : undefined
+  const address = parseIp(`${addr}`)
+  return address.family === family ? rangeOf(new Cidr(address, Number(len))) : undefined
 }
 
 /** ["10.0.0.5", {"jump": {"target": "beyond-10.0.0.0/24"}}]. */

@@ -25,8 +25,27 @@ export function fold(ranges: Iterable<Range>): readonly Range[] {
   return folded
 }
 
+/** Which ranges of one list the other one lacks. */
+export function difference(want: readonly Range[], have: readonly Range[]): {added: Range[]; gone: Range[]} {
+  const [wanted, standing] = [[...want].sort(byPlace), [...have].sort(byPlace)]
+  const added: Range[] = []
+  const gone: Range[] = []
+  for (let w = 0, h = 0; w < wanted.length || h < standing.length; ) {
+    const order = w === wanted.length ? 1 : h === standing.length ? -1 : byPlace(wanted[w]!, standing[h]!)
+    if (order < 0) added.push(wanted[w++]!)
+    else if (order > 0) gone.push(standing[h++]!)
+    else {
+      w++
+      h++
+    }
+  }
+  return {added, gone}
+}
+
 const byPlace = (a: Range, b: Range): number =>
-  a.family !== b.family ? a.family - b.family : a.first < b.first ? -1 : a.first > b.first ? 1 : 0
+  a.family - b.family || compare(a.first, b.first) || compare(a.last, b.last)
+
+const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** "10.0.0.0-10.0.3.255": compare by it. */
 export const textOf = ({family, first, last}: Range): string => `${toIp(family, first)}-${toIp(family, last)}`

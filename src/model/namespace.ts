@@ -33,7 +33,8 @@ export interface NamespaceKernel {
   /** Undefined: there is no such link. */
   link(target: IfIndex | string): Promise<Link | undefined>
   links(): Promise<Link[]>
-  addresses(filter?: {readonly family?: Family; readonly index?: IfIndex}): Promise<Address[]>
+  /** `nsid`: in the namespace of that id, instead of this one. */
+  addresses(filter?: {readonly family?: Family; readonly index?: IfIndex; readonly nsid?: number}): Promise<Address[]>
   routes(filter: {readonly family: Family; readonly table?: number; readonly type?: RouteType}): Promise<Route[]>
   /** Like `sysctl -n net.<name>`; `name` is the path under net ("ipv4/ip_forward"). Rejects with ENOENT where there is none. */
   readSysctl(name: string): Promise<string>

@@ -9,7 +9,7 @@ export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 
-const IFA = {ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8} as const
+const IFA = {ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8, TARGET_NETNSID: 10} as const
 const BODY_BYTES = 8
 
 /** Like `ip addr add`. */
@@ -41,19 +41,27 @@ function change(verb: string, type: number, flags: number, address: AddressSpec)
   }
 }
 
-/** Like `ip addr show [dev D]`. */
-export function dumpAddresses(filter: {readonly family?: Family; readonly index?: IfIndex} = {}): Dump<Address> {
+export interface AddressFilter {
+  readonly family?: Family
+  readonly index?: IfIndex
+  /** In the namespace of that id. IFA_TARGET_NETNSID. */
+  readonly nsid?: number
+}
+
+/** Like `ip addr show [dev D] [target-nsid N]`. */
+export function dumpAddresses(filter: AddressFilter = {}): Dump<Address> {
   return {
     type: RTM_GETADDR,
     flags: NLM_F.DUMP,
     describe: () => 'addr show',
-    encode: to =>
-      to
-        .u8(filter.family ? AF[filter.family] : 0)
+    encode: to => {
+      to.u8(filter.family ? AF[filter.family] : 0)
         .u8(0)
         .u8(0)
         .u8(0)
-        .u32(filter.index ?? 0),
+      to.u32(filter.index ?? 0)
+      if (filter.nsid !== undefined) to.attribute(IFA.TARGET_NETNSID, 4, filter.nsid)
+    },
     answer: RTM_NEWADDR,
     decode: decodeAddress,
   }

@@ -3,7 +3,7 @@
  * every attachment before its address is used; there is nothing of its own to keep on disk, to lock, or to leak.
  */
 import {isIP} from 'node:net'
-import {Cidr, type Family, hostLength, Ip, parseIp} from '../../model/ip.ts'
+import {Cidr, hostLength, Ip, parseIp, parseIpWithPrefix} from '../../model/ip.ts'
 import {CniError} from '../error.ts'
 import type {NativePlugin, PluginCall} from '../plugin.ts'
 import type {CniResult, CniRoute} from '../result.ts'
@@ -63,6 +63,13 @@ export function nodeLocal(ranges: Ranges): NodeLocal {
       for (const text of addresses) {
         const [address = ''] = text.split('/')
         take(owner, isIP(address) > 0 ? `${parseIp(address)}` : address)
+        // What was given last is not known any more: the highest is as good a place to go on from.
+        try {
+          const {ip, length} = parseIpWithPrefix(text)
+          const range = new Cidr(ip, length)
+          const offset = offsetOf(range, ip) - usable(range).first
+          if (offset > (last.get(`${range}`) ?? -1n)) last.set(`${range}`, offset)
+        } catch {}
       }
     },
     add: async call => {
@@ -112,6 +119,10 @@ function usable(range: Cidr): {first: bigint; count: bigint} {
   return {first: 2n, count}
 }
 
+const numberOf = ({raw}: Ip): bigint => BigInt(`0x${Buffer.from(raw, 'latin1').toString('hex')}`)
+
+const offsetOf = ({address}: Cidr, ip: Ip): bigint => numberOf(ip) - numberOf(address)
+
 function at(range: Cidr, offset: bigint): Ip {
   const bytes = range.address.bytes
   let carry = offset
@@ -134,6 +145,3 @@ function routesOf(value: unknown): CniRoute[] {
     return {dst, ...(gw !== undefined && {gw})}
   })
 }
-
-/** Everything, of one family. */
-export const anywhere = (family: Family): Cidr => new Cidr(parseIp(family === 4 ? '0.0.0.0' : '::'), 0)

@@ -39,6 +39,7 @@ function plan(call: PluginCall): VethPlan {
   const {config} = call
   flag(config, 'ipMasq')
   dnsOf(config)
+  ipamType(config)
   const mtu = mtuOf(config)
   const mac = macOf(call)
   return {

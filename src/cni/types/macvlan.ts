@@ -38,6 +38,7 @@ const MODES: Readonly<Record<string, MacvlanMode>> = {
 function plan(call: PluginCall): MacvlanPlan {
   const {config} = call
   dnsOf(config)
+  ipamType(config)
   const mtu = mtuOf(config)
   if ((config.mtu as number) < 0) throw tooLarge(config, 'at least 0')
   const name = word(config, 'mode') ?? 'bridge'

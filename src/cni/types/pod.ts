@@ -64,10 +64,15 @@ export async function wirePod(
   const loopback = ipv6 ? switchOnIpv6(kernel, 'lo') : undefined
   const outcomes = await kernel.change(steps)
   await Promise.all([...sysctls, loopback])
-  const again = steps.filter((_, i) => outcomes[i]?.refusal)
-  if (again.length === 0) return
-  if (ipv6 && outcomes.some(({refusal}) => refusal?.code === SWITCHED_OFF)) await switchOnIpv6(kernel, ifname)
-  await changeAll(kernel, what, again)
+  const refusal = outcomes.find(each => each.refusal)?.refusal
+  if (!refusal) return
+  if (!ipv6 || !outcomes.some(each => each.refusal?.code === SWITCHED_OFF)) throw refused(what, refusal)
+  await switchOnIpv6(kernel, ifname)
+  await changeAll(
+    kernel,
+    what,
+    steps.filter((_, i) => outcomes[i]?.refusal),
+  )
 }
 
 /** Only where it is off. A kernel without IPv6 has no such sysctl: the addresses say so better. */

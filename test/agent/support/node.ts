@@ -33,6 +33,8 @@ export interface NodeOptions {
   readonly beside?: TestNode
   /** `ip` commands that make the node's network. @default eth0 with 192.168.0.1/16 and fd00:100::1/64 */
   readonly network?: readonly string[]
+  /** To run in. @default one of its own */
+  readonly namespace?: Namespace
   /** @default true */
   readonly start?: boolean
 }
@@ -465,7 +467,7 @@ export async function built(): Promise<void> {
 /** A node whose agent runs, with an API server for it alone; removed with the test, however it ends. */
 export async function startNode(t: ExecutionContext, options: NodeOptions = {}): Promise<TestNode> {
   const {nodes = [SELF], config = DIRECT, env = {NODE_NAME: 'a'}, network = NETWORK, start = true} = options
-  const [namespace] = await namespaces(t, 1)
+  const namespace = options.namespace ?? (await namespaces(t, 1))[0]
   await run('ip', ['netns', 'exec', namespace.name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0'])
   const folder = mkdtempSync(join(tmpdir(), 'ng-agent-'))
   t.teardown(() => rmSync(folder, {recursive: true, force: true}))
