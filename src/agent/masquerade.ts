@@ -7,6 +7,7 @@ import {
   filter,
   map,
   type Observable,
+  of,
   retry,
   startWith,
   tap,
@@ -41,7 +42,8 @@ const LISTEN_RETRY_MS = 30_000
 export function masquerade(edges: MasqueradeEdges): Observable<MasqueradeReport> {
   const {config, masquerading, program, nodes$, reports, log} = edges
   const masked = config.networks.flatMap(({pods}, i) => (pods.masquerade ? reports[i]! : []))
-  const own$ = combineLatest(masked)
+  // Where none is masqueraded, what an earlier agent wrote for one goes.
+  const own$ = masked.length === 0 ? of([]) : combineLatest(masked)
   const cluster$ = nodes$.pipe(
     filter(view => view.synced),
     debounceTime(GATHER_MS),
@@ -56,7 +58,7 @@ export function masquerade(edges: MasqueradeEdges): Observable<MasqueradeReport>
     ),
     cluster$,
   ]).pipe(
-    filter(([own]) => own.length > 0),
+    filter(([own]) => own.length > 0 || masked.length === 0),
     map(([own, cluster]) => ({own, skip: [...configured, ...cluster]})),
     startWith(undefined),
   )

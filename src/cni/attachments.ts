@@ -152,7 +152,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         const plugin: Partial<NativePlugin> = find(config, call)
         return (await plugin.repair?.(call)) ?? []
       } finally {
-        await sandbox?.close()
+        await sandbox.close()
       }
     },
     remove: async entry => {
