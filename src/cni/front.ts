@@ -18,6 +18,7 @@ import {asCniError, type CniRequest, type Command, decodeCall} from './request.t
 import type {CniResult} from './result.ts'
 import type {Serial} from './serial.ts'
 import type {Answer} from './server.ts'
+import {hostName} from './types/marks.ts'
 import {formatResult, parseResult, VERSIONS} from './versions.ts'
 
 export interface FrontPorts {
@@ -99,8 +100,9 @@ export function createFront(ports: FrontPorts): Front {
   const listOf = async (config: OwnConfig, signal: AbortSignal): Promise<PlannedList> =>
     delegated(config) ?? podNetwork(config, await ports.site(signal), ports.pods)
 
-  const check = async (request: CniRequest, signal: AbortSignal): Promise<void> => {
+  const check = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
     const entry = attachments.entries.get(keyOf(request))
+    if (!entry && isOthers(request, config)) return
     if (!entry || entry.state === 'deleting')
       throw new CniError(
         'unknownContainer',
@@ -112,7 +114,7 @@ export function createFront(ports: FrontPorts): Front {
   const del = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
     const entry = attachments.entries.get(keyOf(request))
     if (entry) await attachments.remove(entry)
-    else await delUnknown(request, config, signal)
+    else if (!isOthers(request, config)) await delUnknown(request, config, signal)
   }
 
   /** The journal was lost, or it was never ours: what today's config says can be looked for. */
@@ -176,7 +178,7 @@ export function createFront(ports: FrontPorts): Front {
         if (config.prevResult !== undefined) return answerOf(parseResult(config.prevResult, config.cniVersion), config)
         return serial.run(request.containerId, () => add(request, config, signal))
       case 'CHECK':
-        await serial.run(request.containerId, () => check(request, signal))
+        await serial.run(request.containerId, () => check(request, config, signal))
         return undefined
       case 'DEL':
         await serial.run(request.containerId, () => del(request, config, signal))
@@ -243,6 +245,13 @@ async function requireFree(sandbox: Sandbox, ifname: string): Promise<void> {
   )
   if (isThere)
     throw new CniError('failed', `${quoted(ifname)} is already there in ${sandbox.path}, and not of our making`)
+}
+
+/** As a chained plugin we have made nothing: what stands there is that of the plugins before us. */
+function isOthers(request: CniRequest, {delegates, prevResult}: OwnConfig): boolean {
+  if (delegates.length > 0 || !isRecord(prevResult)) return false
+  const {interfaces} = prevResult
+  return !(Array.isArray(interfaces) && interfaces.some(each => isRecord(each) && each.name === hostName(request)))
 }
 
 const answerOf = (result: CniResult, {cniVersion}: OwnConfig): object => formatResult(result, cniVersion)

@@ -77,6 +77,13 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
     entries.set(keyOf(entry.plan), entry)
     whole.set(keyOf(entry.plan), bytes)
   }
+  /** Of what is being added: the next line follows soon. */
+  const held = new Map<string, FileHandle>()
+  const letGo = (key: string, file: FileHandle | undefined) => {
+    held.delete(key)
+    // Nothing depends on it: what was written has been taken by the system.
+    file?.close().catch(() => {})
+  }
   const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
 
   const append = async (key: AttachmentKey, line: object, next: (entry: Entry) => Entry): Promise<void> => {
@@ -85,16 +92,18 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
     if (!known || at === undefined) throw new JournalError(`${keyOf(key)} is not in the journal`)
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
     const path = fileOf(key)
-    const file = await open(path, 'r+').catch(cause => {
-      throw unwritten(path, cause)
-    })
+    const file =
+      held.get(keyOf(key)) ??
+      (await open(path, 'r+').catch(cause => {
+        throw unwritten(path, cause)
+      }))
     try {
       await writeWhole(file, bytes, at)
     } catch (cause) {
       await file.truncate(at).catch(() => {})
       throw unwritten(path, cause)
     } finally {
-      await file.close()
+      letGo(keyOf(key), file)
     }
     whole.set(keyOf(key), at + bytes.length)
     entries.set(keyOf(key), next(known))
@@ -128,17 +137,18 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
           await syncFolder(folder)
         }
       } catch (cause) {
+        letGo(keyOf(plan), file)
         await rm(path, {force: true}).catch(() => {})
         throw unwritten(path, cause)
-      } finally {
-        await file.close()
       }
+      held.set(keyOf(plan), file)
       whole.set(keyOf(plan), bytes.length)
       entries.set(keyOf(plan), {plan, state: 'adding'})
     },
     added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
     deleting: key => append(key, {deleting: Date.now()}, entry => ({...entry, state: 'deleting'})),
     end: async key => {
+      letGo(keyOf(key), held.get(keyOf(key)))
       await unlink(fileOf(key)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error
       })

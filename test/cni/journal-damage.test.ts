@@ -118,7 +118,7 @@ test('a full disk: what cannot be written has not been done, and the rest goes o
   const folder = await folderOf(t)
   const mount = (...args: string[]) => spawnSync('mount', [...args, folder], {encoding: 'utf8'})
   t.is(mount('-t', 'tmpfs', '-o', 'size=16k', 'tmpfs').stderr, '')
-  t.teardown(() => spawnSync('umount', [folder]))
+  t.teardown(() => spawnSync('umount', ['-l', folder]))
   const journal = await openQuietly(t, folder)
   await journal.begin(planOf(), true)
   const long: CniResult = {...RESULT, dns: {search: ['x'.repeat(12_000)]}}
