@@ -460,7 +460,11 @@ static enum outcome exchange(struct call *call) {
     if (sent < call->length && !closed) {
       ssize_t n = send(call->fd, request + sent, call->length - sent, MSG_NOSIGNAL);
       if (n > 0) sent += (size_t)n;
-      else if (errno != EAGAIN && errno != EINTR) closed = true;
+      else if (errno == EPIPE || errno == ECONNRESET) closed = true;
+      else if (errno != EAGAIN && errno != EINTR) {
+        call->error = errno;
+        return AWAY;
+      }
     }
     int64_t left = call->deadline - now_ms();
     if (left <= 0) return SILENT;

@@ -3,8 +3,8 @@
  * of its own, so that no system call ever holds the JavaScript thread and no shared thread ever changes its namespace.
  *
  *   open(nsFd, protocol, groups, receiveBuffer, allNsids, onEvent) -> handle
- *   transact(handle, id, bytes, lastSeq)    replies as DATA events, then DONE or FAILED
- *   readFile(handle, id, path)              in the namespace: DATA, then DONE or FAILED
+ *   transact(handle, id, bytes, lastSeq)    replies as DATA events, the last of them with DONE; or FAILED
+ *   readFile(handle, id, path)              in the namespace: DONE with what it holds; or FAILED
  *   writeFile(handle, id, path, bytes)
  *   flush(handle, id)                       DONE once everything that was queued on the socket has been delivered
  *   resume(handle)                          one per DATA event: asks for the next (backpressure)
@@ -46,12 +46,12 @@
 #endif
 
 /* 4 KB batches are as fast as larger ones and hold the socket's locks for less time. */
-enum { BATCH_BYTES = 4096, READ_BYTES = 64 * 1024, THREAD_STACK_BYTES = 256 * 1024, RECEIVE_TIMEOUT_S = 10 };
+enum { BATCH_BYTES = 4096, READ_BYTES = 64 * 1024, DATAGRAM_BYTES = 32 * 1024 /* the kernel's largest */, THREAD_STACK_BYTES = 256 * 1024, RECEIVE_TIMEOUT_S = 10 };
 
 enum event_type {
   EVENT_OPENED = 0, /* number: the socket's port id */
   EVENT_DATA = 1,   /* buffer: netlink messages; of a multicast socket: frames of {u32 length, i32 nsid, messages} */
-  EVENT_DONE = 2,   /* the job `id` has ended well */
+  EVENT_DONE = 2,   /* the job `id` has ended well; buffer: its last piece of data, which needs no resume() */
   EVENT_FAILED = 3, /* number: errno; id 0: the socket itself could not be opened or read */
   EVENT_LOST = 4,   /* the kernel dropped multicast messages (ENOBUFS): read everything again */
 };
@@ -95,6 +95,7 @@ struct handle {
   uint32_t group_count;
   uint32_t groups[32];
   uint8_t *buffer; /* READ_BYTES */
+  size_t used;     /* of buffer: what a job has read and not delivered yet */
 };
 
 /* ---- the socket's own thread ---- */
@@ -158,13 +159,21 @@ static bool ends_transaction(const uint8_t *bytes, size_t length, uint32_t last_
   return false;
 }
 
-/* Receives one datagram of replies. *ended tells whether it ends the transaction. Returns 0 or an errno. */
+/* Receives one datagram of replies behind those that wait to be delivered. *ended tells whether it ends the transaction.
+ * Returns 0 or an errno. */
 static int receive_reply(struct handle *h, const struct job *job, int flags, bool *ended) {
-  ssize_t n = recv(h->fd, h->buffer, READ_BYTES, flags | MSG_TRUNC);
+  if (h->used + DATAGRAM_BYTES > READ_BYTES) {
+    if (!post_data(h, job->id, h->buffer, h->used)) return ECANCELED;
+    h->used = 0;
+  }
+  uint8_t *into = h->buffer + h->used;
+  size_t room = READ_BYTES - h->used;
+  ssize_t n = recv(h->fd, into, room, flags | MSG_TRUNC);
   if (n < 0) return errno;
-  if (n > READ_BYTES) return EMSGSIZE;
-  *ended = ends_transaction(h->buffer, (size_t)n, job->last_seq);
-  return post_data(h, job->id, h->buffer, (size_t)n) ? 0 : ECANCELED;
+  if ((size_t)n > room) return EMSGSIZE;
+  *ended = ends_transaction(into, (size_t)n, job->last_seq);
+  h->used += NLMSG_ALIGN((size_t)n);
+  return 0;
 }
 
 /* Sends the batch in pieces that end on message boundaries, and collects every reply up to the last message's. The
@@ -204,8 +213,8 @@ static int read_file(struct handle *h, const struct job *job) {
   ssize_t n = read(fd, h->buffer, READ_BYTES);
   int error = n < 0 ? errno : 0;
   close(fd);
-  if (error) return error;
-  return post_data(h, job->id, h->buffer, (size_t)n) ? 0 : ECANCELED;
+  if (!error) h->used = (size_t)n;
+  return error;
 }
 
 static int write_file(const struct job *job) {
@@ -225,7 +234,7 @@ static bool drain(struct handle *h) {
   size_t used = 0;
   bool lost = false;
   for (;;) {
-    enum { FRAME_HEADER = 8, DATAGRAM_BYTES = 32 * 1024 };
+    enum { FRAME_HEADER = 8 };
     if (used + FRAME_HEADER + DATAGRAM_BYTES > READ_BYTES) {
       if (!post_data(h, 0, h->buffer, used)) return false;
       used = 0;
@@ -274,13 +283,14 @@ static void free_job(struct job *job) {
 /* False when the thread must end. */
 static bool run(struct handle *h, struct job *job) {
   int error = 0;
+  h->used = 0;
   switch (job->type) {
     case JOB_TRANSACT: error = transact(h, job); break;
     case JOB_READ_FILE: error = read_file(h, job); break;
     case JOB_WRITE_FILE: error = write_file(job); break;
     case JOB_FLUSH: if (!drain(h)) return false; break;
   }
-  return post(h, error ? EVENT_FAILED : EVENT_DONE, job->id, error, NULL, 0);
+  return post(h, error ? EVENT_FAILED : EVENT_DONE, job->id, error, h->buffer, error ? 0 : h->used);
 }
 
 static void serve(struct handle *h) {
@@ -336,7 +346,7 @@ static void call_js(napi_env env, napi_value callback, void *context, void *data
     napi_create_uint32(env, event->id, &argv[1]);
     napi_create_int32(env, event->number, &argv[2]);
     argv[3] = receiver;
-    if (event->type == EVENT_DATA) napi_create_buffer_copy(env, event->length, event->bytes, NULL, &argv[3]);
+    if (event->length) napi_create_buffer_copy(env, event->length, event->bytes, NULL, &argv[3]);
     napi_call_function(env, receiver, callback, 4, argv, NULL);
   }
   free(event);

@@ -4,7 +4,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {InvalidInput} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
-import {pluginConfig} from './config.ts'
+import {pluginConfig, readConfig} from './config.ts'
 import {CniError} from './error.ts'
 import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
 import {createLater} from './later.ts'
@@ -111,6 +111,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     entries: journal.entries,
     settled: async key => removals.get(keyOf(key)),
     add: async (plan, sandbox, {signal, durable}) => {
+      // What no plugin can be called with could never be undone either.
+      readConfig(plan.list)
       await journal.begin(plan, durable)
       try {
         const result = await addList(plan.list, callOf(plan, sandbox, signal), find)

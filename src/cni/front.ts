@@ -1,6 +1,6 @@
 /** The CNI verbs: a request is checked, waits for its turn, and becomes the work on one attachment. CNI spec 1.1.0, section 2. */
 
-import {quoted} from '../model/errors.ts'
+import {InvalidInput, quoted} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import type {Attachments} from './attachments.ts'
@@ -70,7 +70,7 @@ export function createFront(ports: FrontPorts): Front {
       throw new CniError('failed', `container ${request.containerId} has ${request.ifname} already; DEL comes first`)
     await unlessAborted(attachments.settled(request), signal)
     const sandbox = await ports.namespaces.open(request.netns).catch(error => {
-      throw error instanceof SandboxGone
+      throw error instanceof SandboxGone || error instanceof InvalidInput
         ? new CniError('invalidEnvironment', `CNI_NETNS ${error.message}`, {cause: error})
         : error
     })

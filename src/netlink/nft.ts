@@ -1,6 +1,7 @@
 /** The `nft` program as a port. It is started for each question and each transaction: about 10 ms. */
 import {type ChildProcessByStdio, spawn} from 'node:child_process'
 import {randomUUID} from 'node:crypto'
+import {constants} from 'node:fs'
 import {type FileHandle, open, unlink} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -142,13 +143,20 @@ function start(
 
 const NOT_FOUND = 127
 
+/** O_TMPFILE, linux/fcntl.h: without the bit of O_DIRECTORY, which differs between architectures. */
+const TMPFILE = 0o20000000
+
 /** nft opens its standard input by name (/dev/stdin), which the socket pair that Node makes for a pipe does not allow. */
 async function unnamed(folder: string, text: string): Promise<FileHandle> {
-  const path = join(folder, `netgraft-nft-${randomUUID()}`)
   let file: FileHandle | undefined
   try {
-    file = await open(path, 'wx+', 0o600)
-    await unlink(path)
+    file = await open(folder, TMPFILE | constants.O_DIRECTORY | constants.O_RDWR, 0o600).catch(async () => {
+      // Not every file system has them.
+      const path = join(folder, `netgraft-nft-${randomUUID()}`)
+      const named = await open(path, 'wx+', 0o600)
+      await unlink(path)
+      return named
+    })
     await file.writeFile(text)
     return file
   } catch (cause) {

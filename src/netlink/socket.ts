@@ -111,19 +111,23 @@ export class NetlinkSocket {
     })
   }
 
-  #onEvent(type: number, id: number, value: number, data: Buffer): void {
+  #onEvent(type: number, id: number, value: number, data: Buffer | undefined): void {
     if (type === EVENT.DATA) {
       // The next piece only after other events have had their turn: a flood never holds the loop.
       setImmediate(() => addon.resume(this.#handle))
       if (this.#closed) return
-      this.#answer(id, data)
+      if (data) this.#answer(id, data)
     } else if (type === EVENT.OPENED) {
       this.port = value >>> 0
       this.#opened?.resolve()
       this.#opened = undefined
     } else if (type === EVENT.LOST) this.#options.onLost?.()
     else if (id === 0) this.#broken(value)
-    else this.#settle(id, type === EVENT.DONE ? undefined : value)
+    else {
+      // An empty file has none.
+      if (type === EVENT.DONE && data && !this.#closed) this.#answer(id, data)
+      this.#settle(id, type === EVENT.DONE ? undefined : value)
+    }
   }
 
   /** Node swallows what a callback of the addon throws (DEP0168): half an answer would pass for the whole. */

@@ -92,10 +92,11 @@ test('close() rejects what is in flight, and what comes after', async t => {
 test('after close() no queued request reaches the kernel', async t => {
   const [at] = await namespaces(t, 1)
   const [closed, other] = [await at.kernel(), await at.kernel()]
+  await other.batch(blackholes(5000))
   const closesMeanwhile = {
-    ...dumpLinks(),
+    ...dumpRoutes({family: 4, protocol: 107}),
     decode: () => {
-      // The socket's thread is at work on this dump now.
+      // The socket's thread is at work on this dump now: there are more pieces of it than one.
       closed.close()
       return undefined
     },
@@ -164,10 +165,8 @@ async function turnsDuring(work: () => Promise<void>): Promise<{longest: number;
   return {longest, total: performance.now() - started}
 }
 
-test('answers too many for one buffer come in pieces, with turns of the event loop between them', async t => {
-  const [at] = await namespaces(t, 1)
-  const kernel = await at.kernel()
-  const blackholes = Array.from({length: 5000}, (_, i) =>
+const blackholes = (count: number) =>
+  Array.from({length: count}, (_, i) =>
     addRoute({
       destination: parseCidr(`10.${i >> 8}.${i & 0xff}.0/24`),
       type: 'blackhole',
@@ -178,7 +177,11 @@ test('answers too many for one buffer come in pieces, with turns of the event lo
       nextHops: [],
     }),
   )
-  t.deepEqual((await kernel.batch(blackholes)).filter(Boolean), [])
+
+test('answers too many for one buffer come in pieces, with turns of the event loop between them', async t => {
+  const [at] = await namespaces(t, 1)
+  const kernel = await at.kernel()
+  t.deepEqual((await kernel.batch(blackholes(5000))).filter(Boolean), [])
   let turns = 0
   let done = false
   const turn = () => {
@@ -188,7 +191,7 @@ test('answers too many for one buffer come in pieces, with turns of the event lo
   setImmediate(turn)
   t.is((await kernel.dump(dumpRoutes({family: 4, protocol: 107}))).length, 5000)
   done = true
-  t.true(turns > 5, `${turns} turns`)
+  t.true(turns > 3, `${turns} turns`)
 })
 
 test('opening and closing leaves no descriptor, thread or foreign namespace behind', async t => {
