@@ -159,10 +159,13 @@ static bool ends_transaction(const uint8_t *bytes, size_t length, uint32_t last_
   return false;
 }
 
+_Static_assert(BATCH_BYTES + DATAGRAM_BYTES <= READ_BYTES, "a datagram must fit behind what waits");
+
 /* Receives one datagram of replies behind those that wait to be delivered. *ended tells whether it ends the transaction.
  * Returns 0 or an errno. */
 static int receive_reply(struct handle *h, const struct job *job, int flags, bool *ended) {
-  if (h->used + DATAGRAM_BYTES > READ_BYTES) {
+  /* Small answers wait for each other; of a dump no piece holds the JavaScript thread for long. */
+  if (h->used >= BATCH_BYTES) {
     if (!post_data(h, job->id, h->buffer, h->used)) return ECANCELED;
     h->used = 0;
   }
