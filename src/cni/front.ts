@@ -6,7 +6,7 @@ import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import type {Attachments} from './attachments.ts'
 import {parseConfig} from './config.ts'
 import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} from './default-network.ts'
-import {CniError, formatError} from './error.ts'
+import {type CniCode, CniError, formatError} from './error.ts'
 import {keyOf, type Plan, type PlannedList} from './journal.ts'
 import {createLater} from './later.ts'
 import {delList} from './list.ts'
@@ -111,10 +111,12 @@ export function createFront(ports: FrontPorts): Front {
     await attachments.check(entry, signal)
   }
 
-  const del = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
+  const del = async (request: CniRequest, signal: AbortSignal): Promise<void> => {
     const entry = attachments.entries.get(keyOf(request))
-    if (entry) await attachments.remove(entry)
-    else if (!isOthers(request, config)) await delUnknown(request, config, signal)
+    // Whatever has become of the config since: the journal has that of the ADD.
+    if (entry) return attachments.remove(entry)
+    const config = ownConfig(parseConfig(request.stdin).plugins[0]!)
+    if (!isOthers(request, config)) await delUnknown(request, config, signal)
   }
 
   /** The journal was lost, or it was never ours: what today's config says can be looked for. */
@@ -170,6 +172,10 @@ export function createFront(ports: FrontPorts): Front {
   }
 
   const run = async (request: CniRequest, signal: AbortSignal): Promise<object | undefined> => {
+    if (request.command === 'DEL') {
+      await serial.run(request.containerId, () => del(request, signal))
+      return undefined
+    }
     const stdin = parseConfig(request.stdin)
     if (request.command === 'VERSION') return {cniVersion: stdin.cniVersion, supportedVersions: VERSIONS}
     const config = ownConfig(stdin.plugins[0]!)
@@ -179,9 +185,6 @@ export function createFront(ports: FrontPorts): Front {
         return serial.run(request.containerId, () => add(request, config, signal))
       case 'CHECK':
         await serial.run(request.containerId, () => check(request, config, signal))
-        return undefined
-      case 'DEL':
-        await serial.run(request.containerId, () => del(request, config, signal))
         return undefined
       case 'GC':
         await gc(config, stdin.plugins[0]!)
@@ -223,14 +226,31 @@ export function createFront(ports: FrontPorts): Front {
       }
     },
     spooled: async (raw, at) => {
-      const request = decodeCall(raw)
-      const entry = attachments.entries.get(keyOf(request))
-      // Its name has been used again since.
-      if (entry && entry.plan.at > at) return
-      await run(request, AbortSignal.timeout(ports.deadlineMs))
+      try {
+        const request = decodeCall(raw)
+        const entry = attachments.entries.get(keyOf(request))
+        // Its name has been used again since.
+        if (entry && entry.plan.at > at) return
+        await run(request, AbortSignal.timeout(ports.deadlineMs))
+      } catch (error) {
+        if (!(error instanceof CniError) || !SENSELESS.has(error.code)) throw error
+        log.warn('a DEL of the spool makes no sense, and nothing is known of its container: it is dropped', {
+          container: raw.env.get('CNI_CONTAINERID'),
+          reason: error.message,
+        })
+      }
     },
   }
 }
+
+/** What trying again cannot help. */
+const SENSELESS: ReadonlySet<CniCode> = new Set([
+  'incompatibleVersion',
+  'unsupportedField',
+  'invalidEnvironment',
+  'undecodable',
+  'invalidConfig',
+])
 
 /** Milliseconds that STATUS waits for what an ADD would wait longer for. */
 const STATUS_MS = 1000

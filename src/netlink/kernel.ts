@@ -44,6 +44,11 @@ export class Kernel {
     }
   }
 
+  /** As {@link Kernel.open}, of an open descriptor, without waiting: the first question fails where it cannot be opened. */
+  static begin({netns, proc = '/proc'}: {readonly netns: number; readonly proc?: string | undefined}): Kernel {
+    return new Kernel(NetlinkSocket.begin({netns, receiveBuffer: RECEIVE_BUFFER}), proc)
+  }
+
   private constructor(socket: NetlinkSocket, proc: string) {
     this.#socket = socket
     this.#proc = proc

@@ -110,7 +110,7 @@ async function openSandbox(path: string, host: string, options: Pick<KernelOptio
       fd: file.fd,
       id,
       kernel: () => {
-        kernel ??= Kernel.open({...options, netns: file.fd}).then(namespaceKernel)
+        kernel ??= Promise.resolve(namespaceKernel(Kernel.begin({...options, netns: file.fd})))
         return kernel
       },
       close: async () => {

@@ -51,8 +51,12 @@ export class NetlinkSocket {
     const {promise, resolve, reject} = Promise.withResolvers<void>()
     const socket = new NetlinkSocket(options, {resolve, reject})
     await promise
-    if (!options.groups) addon.ref(socket.#handle, false)
     return socket
+  }
+
+  /** One that need not be open to be asked: what it is asked waits, or fails with why it could not be opened. */
+  static begin(options: Omit<SocketOptions, 'groups'>): NetlinkSocket {
+    return new NetlinkSocket(options, {resolve: () => {}, reject: () => {}})
   }
 
   private constructor(options: SocketOptions, opened: {resolve: () => void; reject: (error: Error) => void}) {
@@ -119,6 +123,7 @@ export class NetlinkSocket {
       if (data) this.#answer(id, data)
     } else if (type === EVENT.OPENED) {
       this.port = value >>> 0
+      if (this.#jobs.size === 0 && !this.#options.groups && !this.#closed) addon.ref(this.#handle, false)
       this.#opened?.resolve()
       this.#opened = undefined
     } else if (type === EVENT.LOST) this.#options.onLost?.()
@@ -159,7 +164,10 @@ export class NetlinkSocket {
   #broken(errno: number): void {
     const what = this.#opened ? 'netlink socket cannot be opened' : 'netlink socket cannot be read'
     const error = new NetlinkSocketError(errno, what, this.#because(errno))
+    const waiting = [...this.#jobs.values()]
+    this.#jobs.clear()
     this.close()
+    for (const job of waiting) job.reject(error)
     if (this.#opened) this.#opened.reject(error)
     else this.#options.onError?.(error)
   }
