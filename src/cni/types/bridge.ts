@@ -29,7 +29,7 @@ export function bridge(ports: TypePorts): NativePlugin {
   return {
     knows: knower({keys: KEYS, off: ['vlan', 'macspoofchk', 'enabledad', 'preserveDefaultVlan']}),
     add: async call => addVeth(ports, TYPE, bridges, call),
-    del: call => delVeth(ports, call),
+    del: call => delVeth(ports, call, false),
     check: async call => checkVeth(ports, TYPE, call),
     repair: async call => repairVeth(ports, TYPE, bridges, call),
   }

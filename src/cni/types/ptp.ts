@@ -17,7 +17,7 @@ export function ptp(ports: TypePorts): NativePlugin {
   return {
     knows: knower({keys: ['ipMasq', 'mtu']}),
     add: async call => addVeth(ports, TYPE, bridges, call),
-    del: call => delVeth(ports, call),
+    del: call => delVeth(ports, call, true),
     check: async call => checkVeth(ports, TYPE, call),
     repair: async call => repairVeth(ports, TYPE, bridges, call),
   }

@@ -1,34 +1,31 @@
 /** DEL of a pod that hangs on a veth: its addresses are out of use when it is answered, the link goes behind it. */
-import {quoted} from '../../model/errors.ts'
 import type {Step} from '../../model/namespace.ts'
 import type {Link} from '../../model/net.ts'
 import type {PluginCall} from '../plugin.ts'
-import {changeAll, settled} from './kernel.ts'
+import {settled} from './kernel.ts'
 import {release} from './lease.ts'
 import {aliasOf, hostName, isMine} from './marks.ts'
 import {flush, type Inside, look, removeInside} from './pod.ts'
 import type {TypePorts} from './ports.ts'
 import {hostRoute} from './wiring.ts'
 
-/** The config is not judged: what it made has to go, whatever has become of it. Rejects with CniError. */
-export async function delVeth(ports: TypePorts, call: PluginCall): Promise<void> {
+/**
+ * The config is not judged: what it made has to go, whatever has become of it. `routed`: the host has routes to the
+ * pod's addresses. Rejects with CniError.
+ */
+export async function delVeth(ports: TypePorts, call: PluginCall, routed: boolean): Promise<void> {
   const pending = ports.removals.pending(hostName(call))
   if (pending) call.later(pending)
-  else await disconnect(ports, call)
+  else await disconnect(ports, call, routed)
   await settled([call.config.ipMasq ? ports.masquerade.remove(aliasOf(call)) : Promise.resolve(), release(ports, call)])
 }
 
-async function disconnect({host, removals}: TypePorts, call: PluginCall): Promise<void> {
+async function disconnect({host, removals}: TypePorts, call: PluginCall, routed: boolean): Promise<void> {
   const [link, inside] = await settled<[Link | undefined, Inside | undefined]>([host.link(hostName(call)), look(call)])
   const mine = link && isMine(link, aliasOf(call)) ? link : undefined
-  await settled(
-    [
-      inside ? flush(inside) : Promise.resolve(),
-      mine && inside
-        ? changeAll(host, `the routes to ${quoted(call.ifname)}`, routesTo(inside, mine), () => true)
-        : undefined,
-    ].map(work => Promise.resolve(work)),
-  )
+  // Routes that have gone already are refused, which is no matter.
+  const unroute = mine && inside && routed ? host.change(routesTo(inside, mine)) : undefined
+  await settled([inside ? flush(inside) : Promise.resolve(), Promise.resolve(unroute)])
   // A pod whose veth was made by somebody else, or renamed: what bears the name is what has to go.
   if (inside && inside.link.parent !== mine?.index) await removeInside(inside)
   if (!mine) return
@@ -38,7 +35,6 @@ async function disconnect({host, removals}: TypePorts, call: PluginCall): Promis
   else await gone
 }
 
-/** There are none, where the pod is not routed to. */
 const routesTo = ({addresses}: Inside, {index}: Link): Step[] =>
   addresses
     .filter(({scope}) => scope !== 'link')
