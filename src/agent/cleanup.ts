@@ -1,4 +1,6 @@
 /** Removes everything of ours from a node: what `netgraft cleanup` does. */
+
+import {parseAlias} from '../cni/types/marks.ts'
 import {remove, TABLE} from '../masquerade/table.ts'
 import {NftError} from '../model/nft.ts'
 import {isOwnLink} from '../model/plans.ts'
@@ -19,7 +21,7 @@ export interface CleanupOptions extends KernelOptions {
   readonly path?: string | undefined
 }
 
-/** Our table of the packet filter, routes with the marks (`rtm_protocol`) in every table, and links that bear ours. Does nothing where nothing is. */
+/** Our table of the packet filter, routes with the marks (`rtm_protocol`) in every table, and links that bear ours, but for those of pods: they go with them. Does nothing where nothing is. */
 export async function cleanup(protocols: readonly number[], options: CleanupOptions = {}): Promise<CleanupResult> {
   const kernel = await Kernel.open(options)
   try {
@@ -32,7 +34,8 @@ export async function cleanup(protocols: readonly number[], options: CleanupOpti
       }
     }
     for (const link of await kernel.dump(dumpLinks())) {
-      if (isOwnLink(link)) doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
+      if (isOwnLink(link) && !parseAlias(link.alias))
+        doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
     }
     const refusals = await kernel.batch(doomed.map(({request}) => request))
     const table = await removeTable(options)

@@ -130,7 +130,7 @@ function requests({front}: OpenFront, {config, status, log}: CniEdges): Observab
   )
 }
 
-async function answer(front: OpenFront['front'], {request, answer}: Incoming): Promise<void> {
+export async function answer(front: Pick<OpenFront['front'], 'handle'>, {request, answer}: Incoming): Promise<void> {
   const {status, body, unheard} = await front.handle(request)
   const heard = await answer({status, body})
   if (!heard) await unheard?.()

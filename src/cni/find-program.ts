@@ -14,7 +14,10 @@ export interface Program {
   readonly version: string
 }
 
-/** `type` is a plain file name. Rejects with CniError that says where was looked. */
+/** Nothing was run. */
+export class ProgramMissing extends CniError {}
+
+/** `type` is a plain file name. Rejects with {@link ProgramMissing}, which says where was looked. */
 export async function findProgram(type: string, folders: readonly string[], root?: Root): Promise<Program> {
   const passed: string[] = []
   for (const folder of folders) {
@@ -27,7 +30,7 @@ export async function findProgram(type: string, folders: readonly string[], root
   }
   const where = folders.length > 0 ? folders.map(folder => quoted(folder)).join(', ') : 'no folder: CNI_PATH is empty'
   const but = passed.length > 0 ? ` (${passed.join('; ')})` : ''
-  throw new CniError(
+  throw new ProgramMissing(
     'delegateFailed',
     `there is no program ${quoted(type)} in ${where}${but}; install the plugin, or name its folder in CNI_PATH`,
   )

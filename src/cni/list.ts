@@ -2,6 +2,7 @@
 import {quoted} from '../model/errors.ts'
 import {pluginConfig, type RunnableList, readConfig} from './config.ts'
 import {CniError} from './error.ts'
+import {ProgramMissing} from './find-program.ts'
 import type {FindPlugin, Plugin, PluginCall} from './plugin.ts'
 import type {CniResult} from './result.ts'
 import {isAtLeast} from './versions.ts'
@@ -50,9 +51,9 @@ export async function addList(
       result = await one(list, index, call, find, {prevResult: result}, (plugin, whole) => plugin.add(whole))
     } catch (error) {
       const failed = errorOf(error)
-      const undone = undo ? await undoAdd(list, index, call, find, result, undoMs) : []
-      // A program that is missing is missing for DEL as well: it has not begun.
-      const leftovers = undone.filter(({message}) => message !== describe(list, index, 'DEL', failed))
+      // What is missing has not begun, and is missing for DEL as well.
+      const last = failed instanceof ProgramMissing ? index - 1 : index
+      const leftovers = undo ? await undoAdd(list, last, call, find, result, undoMs) : []
       throw new AddFailed(failed, describe(list, index, 'ADD', failed), leftovers)
     }
   }

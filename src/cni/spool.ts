@@ -1,5 +1,5 @@
 /** DELs that were answered while the agent was away: the shim has left each as a file, to be carried out now. */
-import {mkdir, readdir, readFile, rename, unlink} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, stat, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {ShimRequest} from './protocol.ts'
 
@@ -17,7 +17,9 @@ export interface SpoolPorts {
 /** Carries out what is there, the oldest first: how many. Makes the folder if it is not there, so that it can be watched. */
 export async function drainSpool(folder: string, {decode, run, tell}: SpoolPorts): Promise<number> {
   await mkdir(folder, {recursive: true, mode: 0o700})
-  const names = (await readdir(folder)).filter(name => name.endsWith(SUFFIX) && !name.startsWith('.')).sort()
+  const all = (await readdir(folder)).filter(name => name.endsWith(SUFFIX)).sort()
+  await removeDrafts(folder, all.filter(isDraft))
+  const names = all.filter(name => !isDraft(name))
   let done = 0
   for (const name of names) {
     const path = join(folder, name)
@@ -39,6 +41,19 @@ export async function drainSpool(folder: string, {decode, run, tell}: SpoolPorts
     }
   }
   return done
+}
+
+/** Not whole yet, or never to be: of a shim that was killed, whose runtime has seen it fail. */
+const isDraft = (name: string): boolean => name.startsWith('.')
+/** Milliseconds. A shim writes in one. */
+const DRAFT_AGE_MS = 60_000
+
+async function removeDrafts(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found && Date.now() - found.mtimeMs > DRAFT_AGE_MS) await unlink(path).catch(() => {})
+  }
 }
 
 const unlessGone = <T>(work: Promise<T>): Promise<T | undefined> =>

@@ -1,5 +1,6 @@
 /** How links of pods are known again: by names that follow from the attachment, and by their alias and group. */
 import {createHash, randomFillSync} from 'node:crypto'
+import type {Ip} from '../../model/ip.ts'
 import type {Link, Mac} from '../../model/net.ts'
 import {OWN_ALIAS, OWN_GROUP} from '../../model/plans.ts'
 
@@ -43,6 +44,15 @@ export const randomMac = (): Mac => {
   const bytes = randomFillSync(Buffer.allocUnsafe(6))
   bytes[0] = (bytes[0]! | 0x02) & 0xfe
   return format(bytes)
+}
+
+/**
+ * The one that every pod with this address has: neighbours that remember it from the pod before are right about it.
+ * 0a:58 and the address is what upstream's bridge once did for IPv4.
+ */
+export function macOfAddress({family, bytes}: Ip): Mac {
+  const tail = family === 4 ? bytes : createHash('sha256').update(bytes).digest().subarray(0, 4)
+  return format(Buffer.of(0x0a, family === 4 ? 0x58 : 0x5a, ...tail))
 }
 
 /** As {@link randomMac}, and higher than any other: a bridge takes on the lowest of its ports', unless told its own. */

@@ -5,6 +5,7 @@ import type {CniResult} from '../result.ts'
 import {type Bridges, setGateways, stands} from './bridge-device.ts'
 import {changeAll, enableForwarding, settled, trySysctl} from './kernel.ts'
 import {ipOf, LAYER_2, type Lease, lease, release, routeOf, subnetOf} from './lease.ts'
+import {macOfAddress} from './marks.ts'
 import {enterFree, type Pod, wirePod} from './pod.ts'
 import type {TypePorts} from './ports.ts'
 import {checkDeadline, sandboxOf, undone} from './undo.ts'
@@ -45,7 +46,9 @@ export async function addVeth(
   const wired = free.then(async (): Promise<Wiring> => {
     const got = await lease(ports, call)
     if (got) undo.push(() => release(ports, call))
-    return wire(call, got ?? LAYER_2)
+    const wiring = wire(call, got ?? LAYER_2)
+    const [first] = wiring.ips
+    return plan.bridge && plan.macIsOwn && first ? {...wiring, mac: macOfAddress(first.ip)} : wiring
   })
   const inPod = settled<[Pod, Veth, Wiring]>([free, veth, wired]).then(([pod, made, wiring]) => {
     checkDeadline(call)
@@ -109,7 +112,7 @@ function resultOf(call: PluginCall, plan: VethPlan, wiring: Wiring, bridge: Link
   const interfaces = [
     ...(plan.bridge ? [{name: plan.bridge.name, ...(bridge?.mac && {mac: bridge.mac})}] : []),
     {name: plan.name, mac: plan.hostMac},
-    {name: call.ifname, mac: plan.podMac, sandbox: call.netns},
+    {name: call.ifname, mac: wiring.mac ?? plan.podMac, sandbox: call.netns},
   ]
   const {ips, routes, dns} = wiring
   return {interfaces, ips: ips.map(ip => ipOf(ip, interfaces.length - 1)), routes: routes.map(routeOf), dns}

@@ -50,6 +50,8 @@ export interface MacvlanPlan {
 export interface Wiring {
   /** Of the pod's interface. */
   readonly ips: readonly LeasedIp[]
+  /** Of the pod's interface, where it is to be another one than it was made with. */
+  readonly mac?: Mac
   /** In the pod. */
   readonly routes: readonly LeasedRoute[]
   /** Also the pod's own subnet is reached through its gateway, which is the other end of the veth: nothing is on-link. */
@@ -83,7 +85,7 @@ export function podSteps(
   const {ips, routes, routed} = wiring
   return [
     ...(named.name === undefined ? [] : [{op: 'set', object: 'link', item: index, to: named} as const]),
-    {op: 'set', object: 'link', item: index, to: {up: true}},
+    {op: 'set', object: 'link', item: index, to: {up: true, ...(wiring.mac && {mac: wiring.mac})}},
     ...ips.map(ip => addAddress(index, ip, ip.length)),
     ...routes.map(
       route => ({op: 'prepend', object: 'route', item: podRoute(route, gatewayFor(wiring, route), index)}) as const,
