@@ -6,6 +6,7 @@
  *   transact(handle, id, bytes, lastSeq)    replies as DATA events, the last of them with DONE; or FAILED
  *   readFile(handle, id, path)              in the namespace: DONE with what it holds; or FAILED
  *   writeFile(handle, id, path, bytes)
+ *   files(handle, id, bytes)                steps on files, one after the other (struct file_step): DONE with their outcomes
  *   flush(handle, id)                       DONE once everything that was queued on the socket has been delivered
  *   resume(handle)                          one per DATA event: asks for the next (backpressure)
  *   ref(handle, keepsProcessAlive), close(handle)
@@ -15,6 +16,8 @@
  *   peerCredentials(fd) -> [pid, uid, gid]  who connected a unix socket (SO_PEERCRED)
  *   lock(fd) -> 0 or an errno               flock(2), exclusive, without waiting: EWOULDBLOCK while another holds it
  *   namespaceType(fd) -> CLONE_NEW*         ioctl_ns(2), NS_GET_NSTYPE; a negative errno: it is no namespace
+ *
+ * A protocol below 0 makes a handle without a socket: a thread for files, since libuv's pool takes a trip for each call.
  *
  * onEvent(type, id, number, buffer): see enum event_type. Messages are in host byte order, which must be little endian.
  * Lengths are bytes. Pure N-API: it loads into every Node >= 20 without a rebuild.
@@ -35,6 +38,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -56,7 +60,7 @@ enum event_type {
   EVENT_LOST = 4,   /* the kernel dropped multicast messages (ENOBUFS): read everything again */
 };
 
-enum job_type { JOB_TRANSACT, JOB_READ_FILE, JOB_WRITE_FILE, JOB_FLUSH };
+enum job_type { JOB_TRANSACT, JOB_READ_FILE, JOB_WRITE_FILE, JOB_FLUSH, JOB_FILES };
 
 struct job {
   struct job *next;
@@ -65,7 +69,7 @@ struct job {
   uint32_t last_seq;
   char *path;
   size_t length;
-  uint8_t bytes[];
+  _Alignas(8) uint8_t bytes[];
 };
 
 struct event {
@@ -130,6 +134,7 @@ static bool is_closing(struct handle *h) {
 }
 
 static int open_socket(struct handle *h) {
+  if (h->protocol < 0) return 0;
   if (h->ns_fd >= 0 && setns(h->ns_fd, CLONE_NEWNET) < 0) return errno;
   h->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, h->protocol);
   if (h->fd < 0) return errno;
@@ -229,6 +234,112 @@ static int write_file(const struct job *job) {
   return error;
 }
 
+enum file_do { FILE_CREATE, FILE_WRITE, FILE_WRITE_AT, FILE_LINK, FILE_UNLINK, FILE_STAMP, FILE_SYNC, FILE_STAT, FILE_LOCK, FILE_CLOSE };
+
+/* Followed by the path, the other path and the data, each path with its zero, and filled up to 8 bytes. */
+struct file_step {
+  uint8_t what; /* enum file_do */
+  uint8_t may_fail; /* the steps behind it are done all the same */
+  uint16_t path_bytes, other_bytes;
+  uint16_t mode;
+  uint32_t data_bytes;
+  uint32_t unused;
+  int64_t number; /* write at: the offset; stamp: nanoseconds since the epoch; close: the descriptor */
+};
+
+struct file_outcome {
+  int32_t error; /* an errno; ECANCELED: a step before it failed */
+  int32_t fd;    /* of a lock that is held */
+  uint64_t inode;
+  int64_t modified; /* nanoseconds since the epoch */
+};
+
+static int write_all(int fd, const uint8_t *bytes, size_t length, off_t at) {
+  for (size_t done = 0; done < length;) {
+    ssize_t n = pwrite(fd, bytes + done, length - done, at + (off_t)done);
+    if (n < 0 && errno != EINTR) return errno;
+    if (n > 0) done += (size_t)n;
+  }
+  return 0;
+}
+
+/* What a failed step has written is taken back: a new file goes, an old one keeps the length that it had. */
+static int write_step(const struct file_step *step, const char *path, const uint8_t *data) {
+  int flags = step->what == FILE_CREATE ? O_CREAT | O_EXCL : step->what == FILE_WRITE ? O_CREAT : 0;
+  int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, step->mode);
+  if (fd < 0) return errno;
+  int error = write_all(fd, data, step->data_bytes, step->number);
+  if (step->what == FILE_WRITE && !error && ftruncate(fd, step->data_bytes) < 0) error = errno;
+  if (step->what == FILE_WRITE_AT && error && ftruncate(fd, step->number) < 0) { /* the next line takes its place */
+  }
+  if (close(fd) < 0 && !error) error = errno;
+  if (step->what == FILE_CREATE && error) unlink(path);
+  return error;
+}
+
+static int sync_step(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int error = fsync(fd) < 0 ? errno : 0;
+  close(fd);
+  return error;
+}
+
+static int stat_step(const char *path, struct file_outcome *outcome) {
+  struct stat about;
+  if (stat(path, &about) < 0) return errno;
+  outcome->inode = about.st_ino;
+  outcome->modified = about.st_mtim.tv_sec * INT64_C(1000000000) + about.st_mtim.tv_nsec;
+  return 0;
+}
+
+/* Without waiting: EWOULDBLOCK while somebody else holds it. */
+static int lock_step(const char *path, struct file_outcome *outcome) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0;
+  if (error) close(fd);
+  else outcome->fd = fd;
+  return error;
+}
+
+static int file_step(const struct file_step *step, struct file_outcome *outcome) {
+  const char *path = (const char *)(step + 1), *other = path + step->path_bytes;
+  const uint8_t *data = (const uint8_t *)other + step->other_bytes;
+  switch (step->what) {
+    case FILE_CREATE: case FILE_WRITE: case FILE_WRITE_AT: return write_step(step, path, data);
+    case FILE_LINK: return link(path, other) < 0 ? errno : 0;
+    case FILE_UNLINK: return unlink(path) < 0 ? errno : 0;
+    case FILE_STAMP: {
+      struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
+                                  {.tv_sec = step->number / 1000000000, .tv_nsec = step->number % 1000000000}};
+      return utimensat(AT_FDCWD, path, times, 0) < 0 ? errno : 0;
+    }
+    case FILE_SYNC: return sync_step(path);
+    case FILE_STAT: return stat_step(path, outcome);
+    case FILE_LOCK: return lock_step(path, outcome);
+    case FILE_CLOSE: return close((int)step->number) < 0 ? errno : 0;
+    default: return EINVAL;
+  }
+}
+
+static int files(struct handle *h, const struct job *job) {
+  bool failed = false;
+  for (size_t at = 0; at < job->length;) {
+    const struct file_step *step = (const struct file_step *)(job->bytes + at);
+    if (job->length - at < sizeof *step || h->used + sizeof(struct file_outcome) > READ_BYTES) return EINVAL;
+    size_t size = sizeof *step + step->path_bytes + step->other_bytes + step->data_bytes;
+    if (job->length - at < size || !step->path_bytes) return EINVAL;
+    struct file_outcome outcome = {.error = ECANCELED, .fd = -1};
+    if (!failed) outcome.error = file_step(step, &outcome);
+    failed |= outcome.error && !step->may_fail;
+    memcpy(h->buffer + h->used, &outcome, sizeof outcome);
+    h->used += sizeof outcome;
+    at += (size + 7) & ~(size_t)7;
+  }
+  return 0;
+}
+
 /* Reads what the multicast socket has, as frames, until it is empty. False when the handle is closing or unreadable.
  *
  * A loss is told when the socket is empty, not when it is heard of: the kernel reports ENOBUFS once and then drops in
@@ -292,6 +403,7 @@ static bool run(struct handle *h, struct job *job) {
     case JOB_READ_FILE: error = read_file(h, job); break;
     case JOB_WRITE_FILE: error = write_file(job); break;
     case JOB_FLUSH: if (!drain(h)) return false; break;
+    case JOB_FILES: error = files(h, job); break;
   }
   return post(h, error ? EVENT_FAILED : EVENT_DONE, job->id, error, h->buffer, error ? 0 : h->used);
 }
@@ -320,7 +432,7 @@ static void *thread_main(void *data) {
   if (h->ns_fd >= 0) close(h->ns_fd);
   struct sockaddr_nl self = {0};
   socklen_t size = sizeof self;
-  if (!error && getsockname(h->fd, (struct sockaddr *)&self, &size) < 0) error = errno;
+  if (!error && h->fd >= 0 && getsockname(h->fd, (struct sockaddr *)&self, &size) < 0) error = errno;
   if (error) post(h, EVENT_FAILED, 0, error, NULL, 0);
   else if (post(h, EVENT_OPENED, 0, (int32_t)self.nl_pid, NULL, 0)) serve(h);
   if (h->fd >= 0) close(h->fd);
@@ -526,6 +638,21 @@ static napi_value file_job(napi_env env, napi_callback_info info, enum job_type 
 static napi_value js_read_file(napi_env env, napi_callback_info info) { return file_job(env, info, JOB_READ_FILE); }
 static napi_value js_write_file(napi_env env, napi_callback_info info) { return file_job(env, info, JOB_WRITE_FILE); }
 
+static napi_value js_files(napi_env env, napi_callback_info info) {
+  size_t argc = 3, length;
+  napi_value argv[3];
+  struct handle *h;
+  uint32_t id;
+  void *bytes;
+  CHECK(napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  CHECK(napi_get_value_external(env, argv[0], (void **)&h));
+  CHECK(napi_get_value_uint32(env, argv[1], &id));
+  CHECK(napi_get_typedarray_info(env, argv[2], NULL, &length, &bytes, NULL, NULL));
+  struct job *job = new_job(env, JOB_FILES, id, bytes, length);
+  if (job) enqueue(h, job);
+  return NULL;
+}
+
 static napi_value js_flush(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];
@@ -624,6 +751,7 @@ NAPI_MODULE_INIT() {
       {"transact", NULL, js_transact, NULL, NULL, NULL, napi_enumerable, NULL},
       {"readFile", NULL, js_read_file, NULL, NULL, NULL, napi_enumerable, NULL},
       {"writeFile", NULL, js_write_file, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"files", NULL, js_files, NULL, NULL, NULL, napi_enumerable, NULL},
       {"flush", NULL, js_flush, NULL, NULL, NULL, napi_enumerable, NULL},
       {"resume", NULL, js_resume, NULL, NULL, NULL, napi_enumerable, NULL},
       {"ref", NULL, js_ref, NULL, NULL, NULL, napi_enumerable, NULL},

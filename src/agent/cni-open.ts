@@ -20,10 +20,12 @@ import {parseAlias} from '../cni/types/marks.ts'
 import {ptp} from '../cni/types/ptp.ts'
 import type {Config} from '../model/config.ts'
 import type {FileLocks} from '../model/file-lock.ts'
+import type {Files} from '../model/files.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Masquerade} from '../model/masquerade.ts'
 import type {NamespaceKernel, Namespaces} from '../model/namespace.ts'
 import {fileLocks} from '../netlink/file-lock.ts'
+import {openFiles} from '../netlink/files.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {namespaceKernel, namespaces} from '../netlink/namespace.ts'
 import {Backoff} from '../streams/backoff.ts'
@@ -46,6 +48,7 @@ export interface Doors {
   readonly namespaces: Namespaces
   readonly journal: typeof openJournal
   readonly locks: FileLocks
+  readonly files: () => Promise<Files>
   readonly program: typeof execPlugin
 }
 
@@ -54,6 +57,7 @@ const REAL: Doors = {
   namespaces: namespaces(),
   journal: openJournal,
   locks: fileLocks,
+  files: openFiles,
   program: execPlugin,
 }
 
@@ -70,8 +74,8 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
   await mkdir(state, {recursive: true, mode: 0o700})
   const lock = await doors.locks.acquire(state, signal)
   // Sockets of their own: a removal holds one for 16 ms and more, a pass over 5,000 routes another.
-  const [host, removing] = await Promise.all([doors.kernel(), doors.kernel()])
-  const journal = await doors.journal(join(state, 'journal'), problem =>
+  const [host, removing, files] = await Promise.all([doors.kernel(), doors.kernel(), doors.files()])
+  const journal = await doors.journal(join(state, 'journal'), files, problem =>
     log.error('a journal entry cannot be used', {problem}),
   )
 
@@ -128,7 +132,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     close: async () => {
       const deadline = performance.now() + CLOSE_MS
       while (serial.size > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10))
-      for (const kernel of [host, removing]) kernel.close()
+      for (const each of [host, removing, files]) each.close()
       await lock.release()
     },
   }

@@ -77,7 +77,7 @@ export function cni(edges: CniEdges): Observable<unknown> {
       signal,
       searchPath: edges.searchPath,
       masquerade: edges.masquerading,
-      site: siteOf(edges.reports$),
+      site: siteOf(edges.reports$, signal),
       done: report,
     }),
   ).pipe(
@@ -188,14 +188,16 @@ export const masked = (entries: Iterable<Entry>): Map<string, readonly {ip: Ip; 
   )
 
 /** Waits for what ADD needs of the node. Rejects with CniError (11), and with the signal's reason. */
-function siteOf(reports$: Observable<RouteReport>): (signal: AbortSignal) => Promise<PodSite> {
+function siteOf(reports$: Observable<RouteReport>, life: AbortSignal): (signal: AbortSignal) => Promise<PodSite> {
   const known$ = reports$.pipe(
     filter(({ranges, error}) => ranges.length > 0 && error === undefined),
     map(({ranges, mtu}): PodSite => ({ranges, mtu})),
   )
   const late$ = timer(SITE_MS).pipe(switchMap(() => throwError(unknownSite)))
-  return signal =>
-    firstValueFrom(known$.pipe(raceWith(late$, aborted$(signal).pipe(switchMap(() => throwError(unknownSite))))))
+  return signal => {
+    const over$ = merge(aborted$(signal), aborted$(life)).pipe(switchMap(() => throwError(unknownSite)))
+    return firstValueFrom(known$.pipe(raceWith(late$, over$)))
+  }
 }
 
 const unknownSite = (): CniError =>

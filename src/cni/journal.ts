@@ -5,9 +5,10 @@
  * of its life is appended: `{"added": …}` with the result, `{"deleting": …}`. The file goes once everything of the
  * attachment has gone. A line that a kill has cut short was never acted upon.
  */
-import {type FileHandle, mkdir, open, readdir, readFile, rm, unlink} from 'node:fs/promises'
+import {mkdir, readdir, readFile, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import {NetgraftError, quoted} from '../model/errors.ts'
+import type {FileStep, Files} from '../model/files.ts'
 import {isRecord} from './record.ts'
 import type {AttachmentKey, PodRef} from './request.ts'
 import type {CniResult} from './result.ts'
@@ -68,7 +69,7 @@ export interface Journal {
 export const keyOf = ({containerId, ifname}: AttachmentKey): string => `${containerId}@${ifname}`
 
 /** Makes the folder if it is not there. `tell`: of files that are not read. Rejects with what the system says. */
-export async function openJournal(folder: string, tell: (problem: string) => void): Promise<Journal> {
+export async function openJournal(folder: string, files: Files, tell: (problem: string) => void): Promise<Journal> {
   await mkdir(folder, {recursive: true, mode: MODE.folder})
   const entries = new Map<string, Entry>()
   /** Bytes of whole lines that each file has. What stands behind them was cut short: the next line takes its place. */
@@ -77,35 +78,17 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
     entries.set(keyOf(entry.plan), entry)
     whole.set(keyOf(entry.plan), bytes)
   }
-  /** Of what is being added: the next line follows soon. */
-  const held = new Map<string, FileHandle>()
-  const letGo = (key: string, file: FileHandle | undefined) => {
-    held.delete(key)
-    // Nothing depends on it: what was written has been taken by the system.
-    file?.close().catch(() => {})
-  }
   const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
 
   const append = async (key: AttachmentKey, line: object, next: (entry: Entry) => Entry): Promise<void> => {
     const known = entries.get(keyOf(key))
     const at = whole.get(keyOf(key))
     if (!known || at === undefined) throw new JournalError(`${keyOf(key)} is not in the journal`)
-    const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
+    const text = `${JSON.stringify(line)}\n`
     const path = fileOf(key)
-    const file =
-      held.get(keyOf(key)) ??
-      (await open(path, 'r+').catch(cause => {
-        throw unwritten(path, cause)
-      }))
-    try {
-      await writeWhole(file, bytes, at)
-    } catch (cause) {
-      await file.truncate(at).catch(() => {})
-      throw unwritten(path, cause)
-    } finally {
-      letGo(keyOf(key), file)
-    }
-    whole.set(keyOf(key), at + bytes.length)
+    const [outcome] = await files.run([{do: 'write at', path, text, at}])
+    if (outcome?.code) throw unwritten(path, outcome.code)
+    whole.set(keyOf(key), at + Buffer.byteLength(text))
     entries.set(keyOf(key), next(known))
   }
 
@@ -114,67 +97,46 @@ export async function openJournal(folder: string, tell: (problem: string) => voi
     begin: async (plan, durable) => {
       if (entries.has(keyOf(plan))) throw new JournalError(`${keyOf(plan)} is in the journal already; DEL comes first`)
       const path = fileOf(plan)
-      const bytes = Buffer.from(`${JSON.stringify({version: VERSION, ...plan})}\n`)
-      const make = () => open(path, 'wx', MODE.file)
-      const file = await make()
-        .catch(async (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'ENOENT') throw error
-          // Somebody has removed the folder.
-          await mkdir(folder, {recursive: true, mode: MODE.folder})
-          return make()
+      const text = `${JSON.stringify({version: VERSION, ...plan})}\n`
+      const kept: FileStep[] = durable ? [path, folder].map(each => ({do: 'sync', path: each})) : []
+      const make = () => files.run([{do: 'create', path, text, mode: MODE.file}, ...kept])
+      let outcomes = await make()
+      if (outcomes[0]?.code === 'ENOENT') {
+        // Somebody has removed the folder.
+        await mkdir(folder, {recursive: true, mode: MODE.folder}).catch(error => {
+          throw unwritten(path, error.message)
         })
-        .catch((cause: NodeJS.ErrnoException) => {
-          if (cause.code !== 'EEXIST') throw unwritten(path, cause)
-          throw new JournalError(
-            `${path} is there, but was not written by this agent, or not whole; look into it, and remove it`,
-            {cause},
-          )
-        })
-      try {
-        await writeWhole(file, bytes, 0)
-        if (durable) {
-          await file.sync()
-          await syncFolder(folder)
-        }
-      } catch (cause) {
-        letGo(keyOf(plan), file)
-        await rm(path, {force: true}).catch(() => {})
-        throw unwritten(path, cause)
+        outcomes = await make()
       }
-      held.set(keyOf(plan), file)
-      whole.set(keyOf(plan), bytes.length)
+      const [made, ...synced] = outcomes
+      if (made?.code === 'EEXIST')
+        throw new JournalError(
+          `${path} is there, but was not written by this agent, or not whole; look into it, and remove it`,
+        )
+      if (made?.code) throw unwritten(path, made.code)
+      const unkept = synced.find(({code}) => code)
+      if (unkept) {
+        await files.run([{do: 'unlink', path}])
+        throw unwritten(path, unkept.code!)
+      }
+      whole.set(keyOf(plan), Buffer.byteLength(text))
       entries.set(keyOf(plan), {plan, state: 'adding'})
     },
     added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
     deleting: key => append(key, {deleting: Date.now()}, entry => ({...entry, state: 'deleting'})),
     end: async key => {
-      letGo(keyOf(key), held.get(keyOf(key)))
-      await unlink(fileOf(key)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error
-      })
+      const path = fileOf(key)
+      const [outcome] = await files.run([{do: 'unlink', path}])
+      if (outcome?.code && outcome.code !== 'ENOENT')
+        throw new JournalError(`${path} cannot be removed: ${outcome.code}`)
       entries.delete(keyOf(key))
       whole.delete(keyOf(key))
     },
   }
 }
 
-/** Rejects when not all of it could be written. */
-async function writeWhole(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const {bytesWritten} = await file.write(bytes, done, bytes.length - done, at + done)
-    done += bytesWritten
-  }
-}
-
-const unwritten = (path: string, cause: unknown): JournalError =>
-  new JournalError(`${path} cannot be written: ${(cause as Error).message}; its file system needs looking after`, {
-    cause,
-  })
-
-async function syncFolder(folder: string): Promise<void> {
-  const opened: FileHandle = await open(folder, 'r')
-  await opened.sync().finally(() => opened.close())
-}
+const unwritten = (path: string, why: string): JournalError =>
+  new JournalError(`${path} cannot be written: ${why}; its file system needs looking after`)
 
 /** `bytes`: of its whole lines. */
 async function readAll(folder: string, tell: (problem: string) => void): Promise<{entry: Entry; bytes: number}[]> {

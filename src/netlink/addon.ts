@@ -19,6 +19,8 @@ export interface Addon {
   transact(handle: Handle, id: number, bytes: Buffer, lastSequence: number): void
   readFile(handle: Handle, id: number, path: string): void
   writeFile(handle: Handle, id: number, path: string, bytes: Buffer): void
+  /** `bytes`: struct file_step, one after the other. */
+  files(handle: Handle, id: number, bytes: Buffer): void
   flush(handle: Handle, id: number): void
   resume(handle: Handle): void
   ref(handle: Handle, keepsProcessAlive: boolean): void

@@ -5,6 +5,8 @@ import {NetlinkSocketError} from './errors.ts'
 /** linux/netlink.h. */
 const NETLINK_ROUTE = 0
 export const NETLINK_NETFILTER = 12
+/** As the addon has it. */
+const NO_SOCKET = -1
 
 export interface SocketOptions {
   /** A descriptor of the namespace to open it in. @default the process's own */
@@ -66,6 +68,24 @@ export class NetlinkSocket {
     this.#handle = addon.open(netns, protocol, groups, receiveBuffer, allNsids, (type, id, value, data) =>
       this.#onEvent(type, id, value, data),
     )
+  }
+
+  /** A thread for files, without a socket. */
+  static openFiles(): Promise<NetlinkSocket> {
+    return NetlinkSocket.open({receiveBuffer: 0, protocol: NO_SOCKET})
+  }
+
+  /** The outcomes of steps, as the addon writes them. */
+  async files(bytes: Buffer): Promise<Buffer> {
+    let outcomes: Buffer = Buffer.alloc(0)
+    await this.#job(
+      id => addon.files(this.#handle, id, bytes),
+      'file work',
+      data => {
+        outcomes = data
+      },
+    )
+    return outcomes
   }
 
   /** Sends messages; `onData` gets every answer, the last of which is to the request `lastSequence`. */

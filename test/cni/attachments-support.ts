@@ -10,6 +10,7 @@ import {createSerial, type Serial} from '../../src/cni/serial.ts'
 import {parseCidr} from '../../src/model/ip.ts'
 import type {Logger} from '../../src/model/logger.ts'
 import type {Sandbox} from '../../src/model/namespace.ts'
+import {openFiles} from '../../src/netlink/files.ts'
 import {namespaces as doors} from '../../src/netlink/namespace.ts'
 import {folderOf, planOf} from './journal-support.ts'
 
@@ -67,7 +68,9 @@ export async function siteOf(t: ExecutionContext, {folder, add, del}: SiteOption
       (message: string) => told.push(`${level}: ${message}`),
     ]),
   ) as unknown as Logger
-  const journal = await openJournal(folder ?? (await folderOf(t)), problem => t.fail(problem))
+  const files = await openFiles()
+  t.teardown(() => files.close())
+  const journal = await openJournal(folder ?? (await folderOf(t)), files, problem => t.fail(problem))
   const namespaces = doors()
   const find = () => plugin
   const attachments = await createAttachments({journal, namespaces, find, log, signal: life.signal, retryMs: () => 10})

@@ -5,6 +5,7 @@ import test, {type ExecutionContext} from 'ava'
 import fc from 'fast-check'
 import {type Entry, JournalError, keyOf, openJournal, parse} from '../../src/cni/journal.ts'
 import type {CniResult} from '../../src/cni/result.ts'
+import {openFiles} from '../../src/netlink/files.ts'
 import {folderOf, KEY, openQuietly, planOf, RESULT, reopened} from './journal-support.ts'
 
 /** A whole life's file, and the state that each number of its lines means. */
@@ -78,7 +79,9 @@ test('files that are not ours, of a newer version, or of no use are told, and le
   for (const [name, content] of files) await writeFile(join(folder, name), content)
   await mkdir(join(folder, 'folder.json'))
   const told: string[] = []
-  const journal = await openJournal(folder, problem => told.push(problem))
+  const thread = await openFiles()
+  t.teardown(() => thread.close())
+  const journal = await openJournal(folder, thread, problem => told.push(problem))
   t.is(journal.entries.size, 0)
   for (const [name, content, problem] of files) {
     const said = told.filter(each => each.includes(name))
@@ -123,7 +126,7 @@ test('a full disk: what cannot be written has not been done, and the rest goes o
   await journal.begin(planOf(), true)
   const long: CniResult = {...RESULT, dns: {search: ['x'.repeat(12_000)]}}
   const tooLong: CniResult = {...RESULT, dns: {search: ['x'.repeat(40_000)]}}
-  const full = {instanceOf: JournalError, message: /cannot be written: ENOSPC: .*; its file system needs looking after/}
+  const full = {instanceOf: JournalError, message: /cannot be written: ENOSPC; its file system needs looking after/}
 
   // Part of it fits: nothing of it stays.
   const found = await reopened(t, folder)

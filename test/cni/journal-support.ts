@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import type {ExecutionContext} from 'ava'
 import {type Entry, type Journal, openJournal, type Plan} from '../../src/cni/journal.ts'
 import type {CniResult} from '../../src/cni/result.ts'
+import {openFiles} from '../../src/netlink/files.ts'
 
 export const KEY = {containerId: 'c1', ifname: 'eth0'}
 
@@ -38,7 +39,10 @@ export async function folderOf(t: ExecutionContext): Promise<string> {
 
 /** Opens it, and fails the test when anything is told. */
 export const openQuietly = (t: ExecutionContext, folder: string): Promise<Journal> =>
-  openJournal(folder, problem => t.fail(problem))
+  openFiles().then(files => {
+    t.teardown(() => files.close())
+    return openJournal(folder, files, problem => t.fail(problem))
+  })
 
 /** What a new agent finds. */
 export const reopened = async (t: ExecutionContext, folder: string): Promise<Entry[]> => [

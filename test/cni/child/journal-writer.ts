@@ -1,7 +1,8 @@
 /** Writes into the journal that its argument names until it is killed; says so once it has begun. */
 import {openJournal, type Plan} from '../../../src/cni/journal.ts'
+import {openFiles} from '../../../src/netlink/files.ts'
 
-const journal = await openJournal(process.argv[2]!, problem => {
+const journal = await openJournal(process.argv[2]!, await openFiles(), problem => {
   throw new Error(problem)
 })
 
