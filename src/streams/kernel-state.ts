@@ -48,7 +48,8 @@ export class MutableKernelState implements KernelState {
    */
   concerns(change: KernelChange): 'all' | 'pods' | undefined {
     const {object, item, gone, nsid} = change
-    if (nsid !== undefined) return undefined
+    // Of the tables only the main one is kept.
+    if (nsid !== undefined || (object === 'route' && item.table !== TABLE_MAIN)) return undefined
     if (this.#isOfPod(change)) return object === 'neighbour' || object === 'fdb' ? undefined : 'pods'
     if (object === 'fdb') return this.#isTunnel(item.index) ? 'all' : undefined
     if (object !== 'neighbour' || this.#isTunnel(item.index)) return 'all'
