@@ -1,5 +1,5 @@
 /** What is measured at a time. */
-import type {Backend} from './options.ts'
+import type {Backend} from '../cluster.ts'
 
 export interface Case {
   readonly backend: Backend

@@ -1,14 +1,14 @@
 /** Part "facts": from facts in memory to a kernel that has everything, against what else could write the same. */
 import {join} from 'node:path'
 import {NODE_FLAGS} from '../../src/lab/node-flags.ts'
+import type {Bench} from '../bench.ts'
 import {bundle} from '../bundle.ts'
 import type {Row} from '../results.ts'
+import {makeSite, type Site} from '../site.ts'
 import {median, percentile} from '../statistics.ts'
-import type {Bench} from './bench.ts'
 import {type Case, columnOf} from './case.ts'
 import type {PassMeasure} from './pass.ts'
 import {buildFloor, runBatches} from './rivals.ts'
-import {makeSite, type Site} from './site.ts'
 import {batchesFor, stateText} from './state.ts'
 
 const PART = 'facts to kernel'

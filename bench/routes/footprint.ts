@@ -1,10 +1,10 @@
 /** Part "footprint": memory and processor time of an agent for which nothing happens. */
 import {setTimeout as sleep} from 'node:timers/promises'
+import type {Backend} from '../cluster.ts'
 import type {Results, Row} from '../results.ts'
+import {cpuMs, memory} from '../usage.ts'
 import {columnOf} from './case.ts'
-import type {Backend} from './options.ts'
 import type {Session} from './session.ts'
-import {cpuMs, memory} from './usage.ts'
 
 const PART = 'footprint'
 const RSS = {name: 'RSS', unit: 'MB'} as const satisfies Row

@@ -1,12 +1,12 @@
 /** Part "latency": from a request to the API server to the route in the kernel, while nodes come, change and go. */
 import {setTimeout as sleep} from 'node:timers/promises'
+import {nodeName, nodeObject, podCIDRsOf} from '../cluster.ts'
 import {median, percentile} from '../statistics.ts'
+import {cpuMs, memory} from '../usage.ts'
 import {columnOf} from './case.ts'
-import {nodeName, nodeObject, podCIDRsOf} from './cluster.ts'
 import {histogramOf, since} from './histogram.ts'
 import type {Session} from './session.ts'
 import {nameOf, type Seen, Sight} from './sight.ts'
-import {cpuMs, memory} from './usage.ts'
 
 const PART = 'node event to kernel'
 /** Events a second, and for how many seconds. */

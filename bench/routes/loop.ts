@@ -1,9 +1,8 @@
 /** Part "loop": how long the agent's main loop keeps others waiting while it starts. */
-import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {pathToFileURL} from 'node:url'
 import type {Row} from '../results.ts'
 import {median, percentile} from '../statistics.ts'
+import {readTurns, watchTurns} from '../turns.ts'
 import {columnOf} from './case.ts'
 import type {Session} from './session.ts'
 import {Tally} from './tally.ts'
@@ -36,23 +35,15 @@ export async function measureLoop(session: Session): Promise<void> {
 async function lateDuringStart({bench: {run}, site, agent}: Session): Promise<number[]> {
   await agent.forget()
   const file = join(run.folder, `${site.name}.turns`)
-  const probe = pathToFileURL(join(import.meta.dirname, 'loop-preload.ts'))
-  probe.searchParams.set('file', file)
   const tally = await Tally.open(site.path)
   try {
-    await agent.start(['--import', `${probe}`])
+    await agent.start(watchTurns(file))
     await agent.ready()
     await tally.quiet(QUIET)
     await agent.stop()
   } finally {
     tally.close()
   }
-  const {timeOrigin, turns} = JSON.parse(await readFile(file, 'utf8')) as Turns
-  const end = performance.timeOrigin + tally.lastAt - timeOrigin
-  return turns.filter(({at, late}) => at - late <= end).map(({late}) => late)
-}
-
-interface Turns {
-  readonly timeOrigin: number
-  readonly turns: readonly {readonly at: number; readonly late: number}[]
+  const end = performance.timeOrigin + tally.lastAt
+  return (await readTurns(file)).filter(({at, late}) => at - late <= end).map(({late}) => late)
 }

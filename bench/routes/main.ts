@@ -1,20 +1,15 @@
 /** `npm run bench:routes`: the door. Exit status: 0 measured, 1 something failed, 2 the command line is wrong. */
-import {mkdir, writeFile} from 'node:fs/promises'
-import {dirname, join} from 'node:path'
+import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {Run} from '../../src/lab/run.ts'
-import {Calm} from '../calm.ts'
-import {describeMachine} from '../machine.ts'
-import {watchOthers} from '../others.ts'
-import {Results} from '../results.ts'
-import {formatTables} from '../table.ts'
-import type {Bench} from './bench.ts'
+import type {Bench} from '../bench.ts'
+import {atTheDoor, benchmark, print, tell} from '../benchmark.ts'
+import type {Backend} from '../cluster.ts'
 import {measureFacts} from './facts.ts'
 import {addSlope, measureFootprint} from './footprint.ts'
 import {measureGateways} from './gateways.ts'
 import {measureLatency} from './latency.ts'
 import {measureLoop} from './loop.ts'
-import {type Backend, type Options, type Part, parseOptions, USAGE, UsageError} from './options.ts'
+import {type Options, type Part, parseOptions, USAGE} from './options.ts'
 import {measureRepair} from './repair.ts'
 import {inSession, type Session} from './session.ts'
 import {measureStart} from './start.ts'
@@ -27,31 +22,13 @@ const JSON_FILE = join(import.meta.dirname, '..', 'results', 'routes.json')
 async function main(args: string[]): Promise<void> {
   const options = parseOptions(args, JSON_FILE)
   if (options.help) return print(USAGE.trimEnd())
-  if (process.getuid?.() !== 0) throw new Error('the benchmark makes network namespaces: run it as root')
-  const machine = await describeMachine()
-  print(`${machine.commit}, kernel ${machine.kernel}, ${machine.processors}, Node ${machine.node}`)
-  const results = new Results()
-  let othersShare = 0
-  // Ends everything, also when this process is killed.
-  const run = await Run.start()
-  const bench = {run, results, repetitions: options.repetitions, calm: new Calm(run, options.patience)}
-  const others = await watchOthers(run)
-  try {
+  await benchmark(options, async bench => {
     for (const nodes of options.parts.has('kernel') ? options.sizes : []) {
       tell(`${nodes} nodes: kernel`)
       await measureGateways(bench, nodes)
     }
     for (const backend of options.backends) await measure(bench, backend, options)
-    othersShare = await others()
-  } finally {
-    await run.end()
-  }
-  print(`\n${formatTables(results)}`)
-  const missed = results.missed.map(({part, column, name}) => `${part}, ${column}: ${name}`)
-  print(missed.length === 0 ? 'every target is met' : `targets missed:\n  ${missed.join('\n  ')}`)
-  print(`others took ${Math.round(othersShare * 100)} % of the machine meanwhile`)
-  await mkdir(dirname(options.json), {recursive: true})
-  await writeFile(options.json, `${JSON.stringify({...machine, othersShare, figures: results.all}, undefined, 1)}\n`)
+  })
 }
 
 /** An agent that is alone in its cluster tells what the first node costs. */
@@ -96,17 +73,4 @@ async function measureAgent(session: Session, options: Options): Promise<number 
   return rss
 }
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-
-function tell(text: string): void {
-  process.stderr.write(`${text}\n`)
-}
-
-try {
-  await main(process.argv.slice(2))
-} catch (error) {
-  process.stderr.write(`bench: ${(error as Error).message}\n`)
-  process.exitCode = error instanceof UsageError ? 2 : 1
-}
+await atTheDoor(main)

@@ -1,10 +1,10 @@
 /** The command line. */
 import {parseArgs} from 'node:util'
+import {asUsageError, wholeNumber, words} from '../arguments.ts'
+import {BACKENDS, type Backend} from '../cluster.ts'
 
 export const PARTS = ['facts', 'kernel', 'start', 'footprint', 'latency', 'repair', 'loop'] as const
 export type Part = (typeof PARTS)[number]
-export const BACKENDS = ['direct', 'vxlan'] as const
-export type Backend = (typeof BACKENDS)[number]
 
 export const USAGE = `Usage: npm run bench:routes -- [options]
 
@@ -31,10 +31,7 @@ export interface Options {
   readonly help: boolean
 }
 
-/** The message is one sentence. */
-export class UsageError extends Error {}
-
-/** Throws {@link UsageError}. */
+/** Throws UsageError. */
 export function parseOptions(args: string[], defaultJson: string): Options {
   const {only, nodes, backend, repetitions, patience, json, help} = parse(args)
   return {
@@ -63,20 +60,6 @@ function parse(args: string[]) {
       },
     }).values
   } catch (error) {
-    throw new UsageError((error as Error).message.split('. ')[0]!)
+    throw asUsageError(error)
   }
-}
-
-function words<W extends string>(option: string, text: string, known: readonly W[]): W[] {
-  return text.split(',').map(word => {
-    if (!known.includes(word as W)) throw new UsageError(`${option} takes ${known.join(', ')}, not "${word}"`)
-    return word as W
-  })
-}
-
-function wholeNumber(option: string, text: string, from: number, to: number): number {
-  const value = Number(text)
-  if (!/^\d{1,9}$/.test(text) || value < from || value > to)
-    throw new UsageError(`${option} takes whole numbers from ${from} to ${to}, not "${text}"`)
-  return value
 }

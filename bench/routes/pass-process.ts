@@ -3,8 +3,8 @@
  * finds code that has never run, as in an agent that starts. Prints what was measured as JSON.
  */
 import {writeFileSync} from 'node:fs'
-import {factsOf} from './cluster.ts'
-import type {Backend} from './options.ts'
+import type {Backend} from '../cluster.ts'
+import {factsOf} from '../cluster.ts'
 import {measurePass} from './pass.ts'
 
 const [nodes, backend, netns, file] = process.argv.slice(2)

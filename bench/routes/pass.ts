@@ -9,10 +9,10 @@ import {kernelWriter} from '../../src/netlink/kernel-writer.ts'
 import {kernelSource} from '../../src/netlink/source.ts'
 import {createMirror} from '../../src/streams/mirror.ts'
 import type {View} from '../../src/streams/view.ts'
+import type {Backend} from '../cluster.ts'
+import {SELF} from '../cluster.ts'
 import {LoopProbe} from '../loop-probe.ts'
-import {SELF} from './cluster.ts'
 import {noteBatches} from './messages.ts'
-import type {Backend} from './options.ts'
 
 export interface PassMeasure {
   /** Milliseconds from the facts to the kernel's last acknowledgement. */

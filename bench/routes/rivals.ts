@@ -2,7 +2,7 @@
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Run} from '../../src/lab/run.ts'
-import type {Site} from './site.ts'
+import type {Site} from '../site.ts'
 
 /** Bytes that go to the kernel at once. */
 const FLOOR_BATCHES = [4096, 16384, 32768]

@@ -1,9 +1,9 @@
 /** An agent beside its API server, in a namespace, for everything that is measured of a running one. */
-import {Agent} from './agent.ts'
-import {Api} from './api.ts'
-import type {Bench} from './bench.ts'
+import {Agent} from '../agent.ts'
+import {Api} from '../api.ts'
+import type {Bench} from '../bench.ts'
+import {makeSite, type Site} from '../site.ts'
 import type {Case} from './case.ts'
-import {makeSite, type Site} from './site.ts'
 
 export interface Session {
   readonly bench: Bench
@@ -21,7 +21,7 @@ export async function inSession(bench: Bench, what: Case, work: (session: Sessio
   const api = await Api.start(run, site, what)
   const agent = new Agent(run, site, api)
   try {
-    await agent.configure(what.backend)
+    await agent.configure({backend: what.backend})
     await work({bench, what, site, api, agent})
   } catch (error) {
     throw new Error(`${(error as Error).message}; the end of the agent's log:\n${await agent.lastWords()}`, {

@@ -1,10 +1,10 @@
 /** Part "start": from the process to the last entry in the kernel, and what a restart with the same state does. */
 import type {Row} from '../results.ts'
 import {median} from '../statistics.ts'
+import {cpuMs} from '../usage.ts'
 import {columnOf} from './case.ts'
 import type {Session} from './session.ts'
 import {Tally} from './tally.ts'
-import {cpuMs} from './usage.ts'
 
 const PART = 'start'
 const ALL_STATE = {name: 'process to everything in the kernel', unit: 'ms'} as const satisfies Row

@@ -14,8 +14,8 @@ import {Kernel} from '../../src/netlink/kernel.ts'
 import {dumpLinks} from '../../src/netlink/link.ts'
 import {dumpFdb, dumpNeighbours, NUD} from '../../src/netlink/neighbour.ts'
 import {dumpRoutes} from '../../src/netlink/route.ts'
+import type {Site} from '../site.ts'
 import type {Batches} from './rivals.ts'
-import type {Site} from './site.ts'
 
 const PROTOCOL = 107
 

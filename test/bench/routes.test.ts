@@ -5,7 +5,8 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 import test from 'ava'
-import {parseOptions, UsageError} from '../../bench/routes/options.ts'
+import {UsageError} from '../../bench/arguments.ts'
+import {parseOptions} from '../../bench/routes/options.ts'
 import {built} from '../agent/support/node.ts'
 
 const run = promisify(execFile)

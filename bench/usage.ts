@@ -8,6 +8,20 @@ export async function cpuMs(pid: number): Promise<number> {
   return texts.reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1e6
 }
 
+/**
+ * The same with threads that have ended, which {@link cpuMs} forgets, but only to 10 ms. /proc/<pid>/stat: utime, stime, in
+ * ticks of 10 ms on every architecture that Node runs on.
+ */
+export async function processorMs(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const [user, system] = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number)
+  return (user! + system!) * 10
+}
+
 /** Megabytes, as 1,000,000 bytes. */
 export interface Memory {
   readonly rss: number

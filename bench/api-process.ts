@@ -5,10 +5,10 @@
  * sockets are for those in other namespaces. Prints "ready".
  */
 import {writeFileSync} from 'node:fs'
-import {startApiServer} from '../../src/lab/apiserver/server.ts'
-import {servePipe} from '../../src/lab/pipe.ts'
+import {startApiServer} from '../src/lab/apiserver/server.ts'
+import {servePipe} from '../src/lab/pipe.ts'
+import type {Backend} from './cluster.ts'
 import {nodeObject} from './cluster.ts'
-import type {Backend} from './options.ts'
 
 const [port, socketPath, agentPort, agentSocket, kubeconfig, nodes, backend] = process.argv.slice(2)
 const api = await startApiServer({port: Number(port), socketPath: socketPath!})

@@ -1,6 +1,6 @@
 /** The network of the node that is measured: a namespace of the run with eth0 in the nodes' subnets. */
-import {namespacePrefix} from '../../src/lab/plan.ts'
-import type {Run} from '../../src/lab/run.ts'
+import {namespacePrefix} from '../src/lab/plan.ts'
+import type {Run} from '../src/lab/run.ts'
 import {addressesOf, SUBNET_LENGTHS} from './cluster.ts'
 
 export class Site {

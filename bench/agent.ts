@@ -5,14 +5,13 @@ import {mkdir, open, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {stringify} from 'yaml'
-import {NODE_FLAGS} from '../../src/lab/node-flags.ts'
-import type {Run} from '../../src/lab/run.ts'
+import {NODE_FLAGS} from '../src/lab/node-flags.ts'
+import type {Run} from '../src/lab/run.ts'
 import type {Api} from './api.ts'
 import {SELF} from './cluster.ts'
-import type {Backend} from './options.ts'
 import type {Site} from './site.ts'
 
-const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'netgraft.js')
+const BUNDLE = join(import.meta.dirname, '..', 'dist', 'netgraft.js')
 export const AGENT_PORT = 9464
 /** Milliseconds. */
 const PATIENCE = 60_000
@@ -24,6 +23,7 @@ export class Agent {
   readonly #api: Api
   readonly #configFile: string
   readonly #stateFolder: string
+  readonly #runFolder: string
   #child: ChildProcess | undefined
 
   constructor(run: Run, site: Site, api: Api) {
@@ -33,6 +33,7 @@ export class Agent {
     this.#logFile = join(run.folder, `${site.name}.log`)
     this.#configFile = join(run.folder, `${site.name}.yaml`)
     this.#stateFolder = join(run.folder, `${site.name}.state`)
+    this.#runFolder = join(run.folder, `${site.name}.run`)
   }
 
   get pid(): number {
@@ -40,12 +41,18 @@ export class Agent {
     return this.#child.pid
   }
 
-  async configure(backend: Backend): Promise<void> {
+  /** What the CNI plugin's config says of it. */
+  get plugin(): {readonly socket: string; readonly spool: string} {
+    return {socket: join(this.#runFolder, 'cni.sock'), spool: join(this.#stateFolder, 'spool')}
+  }
+
+  /** @param network of its configuration: the only one */
+  async configure(network: object): Promise<void> {
     const config = {
       node: SELF,
       kubernetes: {kubeconfig: this.#api.kubeconfig},
-      networks: [{backend}],
-      folders: {state: this.#stateFolder, run: `${this.#stateFolder}.run`},
+      networks: [network],
+      folders: {state: this.#stateFolder, run: this.#runFolder},
       metrics: {listen: `127.0.0.1:${AGENT_PORT}`},
     }
     await writeFile(this.#configFile, stringify(config))

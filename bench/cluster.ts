@@ -1,8 +1,11 @@
 /** A cluster of any size, by number: node 0 is the one that is measured. Names, addresses, pod ranges, API objects. */
-import type {NewObject} from '../../src/lab/apiserver/direct.ts'
-import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
-import {projectNode} from '../../src/streams/nodes.ts'
-import type {Backend} from './options.ts'
+import type {NewObject} from '../src/lab/apiserver/direct.ts'
+import type {NodeFacts, NodeName} from '../src/model/facts.ts'
+import {projectNode} from '../src/streams/nodes.ts'
+
+export const BACKENDS = ['direct', 'vxlan'] as const
+/** How nodes reach each other's pods. */
+export type Backend = (typeof BACKENDS)[number]
 
 export const SELF = 'node-0'
 

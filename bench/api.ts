@@ -3,9 +3,9 @@ import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {Agent as HttpAgent, request} from 'node:http'
 import {join} from 'node:path'
-import type {Run} from '../../src/lab/run.ts'
+import type {Run} from '../src/lab/run.ts'
 import {AGENT_PORT} from './agent.ts'
-import type {Case} from './case.ts'
+import type {Backend} from './cluster.ts'
 import type {Site} from './site.ts'
 
 const API_PORT = 6443
@@ -24,7 +24,7 @@ export class Api {
   readonly #connections = new HttpAgent({keepAlive: true, maxSockets: 8})
 
   /** Resolves when it serves the nodes. */
-  static async start(run: Run, site: Site, {nodes, backend}: Case): Promise<Api> {
+  static async start(run: Run, site: Site, {nodes, backend}: {nodes: number; backend: Backend}): Promise<Api> {
     const sockets = {api: join(run.folder, `${site.name}.api`), agent: join(run.folder, `${site.name}.agent`)}
     const kubeconfig = join(run.folder, `${site.name}.kubeconfig`)
     const script = join(import.meta.dirname, 'api-process.ts')
