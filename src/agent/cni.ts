@@ -108,7 +108,7 @@ const work = (open: OpenFront, edges: CniEdges, drain: () => Promise<void>): Obs
     heal({...open, ...edges, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
   )
 
-function requests({front}: OpenFront, {config, status, log}: CniEdges): Observable<unknown> {
+function requests({front}: OpenFront, {config, status, log, signal}: CniEdges): Observable<unknown> {
   const path = socketPath(config)
   return serve({
     path,
@@ -126,12 +126,18 @@ function requests({front}: OpenFront, {config, status, log}: CniEdges): Observab
       },
     }),
     retry({delay: () => timer(OPEN_RETRY_MS)}),
-    mergeMap(incoming => answer(front, incoming)),
+    mergeMap(incoming => answer(front, incoming, signal)),
   )
 }
 
-export async function answer(front: Pick<OpenFront['front'], 'handle'>, {request, answer}: Incoming): Promise<void> {
+export async function answer(
+  front: Pick<OpenFront['front'], 'handle'>,
+  {request, answer, leave}: Incoming,
+  life?: AbortSignal,
+): Promise<void> {
   const {status, body, unheard} = await front.handle(request)
+  // What was given up because we end is done by the next agent: the shim waits for it.
+  if (status === 1 && life?.aborted) return leave()
   const heard = await answer({status, body})
   if (!heard) await unheard?.()
 }

@@ -21,6 +21,8 @@ export interface Incoming {
   readonly at: number
   /** Resolves with whether the runtime has been told: the shim has printed all of it. */
   answer(answer: Answer): Promise<boolean>
+  /** Leaves it unanswered: the shim asks whoever comes after us. */
+  leave(): void
 }
 
 export interface ServeOptions {
@@ -133,7 +135,12 @@ function receive(socket: Socket, {emit, tell, patienceMs}: Receiver): void {
       if (!request) return
       clearTimeout(late)
       socket.off('data', take)
-      emit({request, at, answer: answer => send(socket, answer, {tell, patienceMs})})
+      emit({
+        request,
+        at,
+        leave: () => void socket.destroy(),
+        answer: answer => send(socket, answer, {tell, patienceMs}),
+      })
     } catch (error) {
       clearTimeout(late)
       socket.off('data', take)

@@ -30,6 +30,9 @@ export class MutableKernelState implements KernelState {
   readonly neighbours = new Map<IfIndex, Map<string, Neighbour>>()
   readonly fdb = new Map<IfIndex, Map<Mac, readonly FdbEntry[]>>()
   readonly log = new KeptChangeLog<ChangedKey>()
+  /** Where routes must be looked for: the destinations of each device's, and of those that state a source. */
+  readonly #ofDevice = new Map<IfIndex, Set<string>>()
+  readonly #sourced = new Set<string>()
   /** Ends of veth pairs whose other end has gone. */
   readonly #left = new Set<IfIndex>()
 
@@ -38,6 +41,7 @@ export class MutableKernelState implements KernelState {
     for (const address of snapshot.addresses) append(this.addresses, address.index, address)
     for (const route of snapshot.routes)
       if (route.table === TABLE_MAIN) append(this.routes, `${route.destination}`, route)
+    for (const [destination, routes] of this.routes) this.#index(destination, routes)
     for (const neighbour of snapshot.neighbours) this.#neighbour(neighbour, false)
     for (const entry of snapshot.fdb) this.#fdbEntry(entry, false, true)
   }
@@ -122,18 +126,18 @@ export class MutableKernelState implements KernelState {
       this.fdb.delete(link.index)
       this.#left.delete(link.index)
       for (const other of this.links.values()) if (isPeer(other, link)) this.#left.add(other.index)
-      return this.#dropRoutes(route => ofDevice(route, link.index))
+      return this.#dropRoutes(this.#at(link.index), route => ofDevice(route, link.index))
     }
     this.links.set(link.index, link)
     // The end of a veth pair that is made first is announced before it has a peer.
     const peer = this.links.get(link.parent!)
     if (peer?.parent === 0 && isPeer(link, peer)) this.links.set(peer.index, {...peer, parent: link.index})
-    if (!link.up) return this.#dropRoutes(route => ofDevice(route, link.index))
+    if (!link.up) return this.#dropRoutes(this.#at(link.index), route => ofDevice(route, link.index))
     const exact = this.#markDead(link, known?.carrier === true && link.carrier)
     // IPv6 lets the MTU that a route states follow the device's, and leaves a device with too small a one.
     const touched = (route: Route) =>
       (route.mtu !== undefined || link.mtu < IPV6_MIN_MTU) && ofDevice(route, link.index)
-    return exact && (known?.mtu === link.mtu || !this.#someRoute(6, touched))
+    return exact && (known?.mtu === link.mtu || !this.#someRoute(this.#at(link.index), 6, touched))
   }
 
   #address(address: Address, gone: boolean): boolean {
@@ -150,11 +154,14 @@ export class MutableKernelState implements KernelState {
     const fromIt = (route: Route) => `${route.source}` === `${address.ip}`
     // IPv6: older kernels take the source address out of the route, newer ones the route away; and with
     // net.ipv6.route.skip_notify_on_dev_down a device that loses IPv6 loses its routes silently.
-    if (family === 6) return !this.#someRoute(6, route => fromIt(route) || (last && ofDevice(route, address.index)))
-    if (last && !this.#dropRoutes(route => route.destination.family === 4 && ofDevice(route, address.index)))
+    const device = this.#at(address.index)
+    if (family === 6)
+      return !(this.#someRoute(this.#sourced, 6, fromIt) || (last && this.#someRoute(device, 6, () => true)))
+    if (last && !this.#dropRoutes(device, route => route.destination.family === 4 && ofDevice(route, address.index)))
       return false
-    if (this.#carried(address.ip)) return !this.#someRoute(4, fromIt)
+    if (this.#carried(address.ip)) return !this.#someRoute(this.#sourced, 4, fromIt)
     return this.#dropRoutes(
+      this.#sourced,
       route => route.destination.family === 4 && fromIt(route),
       () => true,
     )
@@ -192,9 +199,16 @@ export class MutableKernelState implements KernelState {
     return false
   }
 
-  #someRoute(family: Family, test: (route: Route) => boolean): boolean {
-    for (const routes of this.routes.values())
+  /** Destinations of a device's routes, which may change while they are gone through. */
+  #at(index: IfIndex): Iterable<string> {
+    return [...(this.#ofDevice.get(index) ?? [])]
+  }
+
+  #someRoute(destinations: Iterable<string>, family: Family, test: (route: Route) => boolean): boolean {
+    for (const destination of destinations) {
+      const routes = this.routes.get(destination)!
       if (routes[0]!.destination.family === family && routes.some(test)) return true
+    }
     return false
   }
 
@@ -204,7 +218,8 @@ export class MutableKernelState implements KernelState {
    */
   #markDead({index, carrier}: Link, steady: boolean): boolean {
     let exact = true
-    for (const [destination, routes] of this.routes) {
+    for (const destination of this.#at(index)) {
+      const routes = this.routes.get(destination)!
       if (!routes.some(route => ofDevice(route, index) && !(steady && !route.dead))) continue
       exact &&= !(
         routes.some(route => multipath(route) && ofDevice(route, index)) && routes[0]!.destination.family === 4
@@ -221,9 +236,14 @@ export class MutableKernelState implements KernelState {
    * A device that goes down, and the last IPv4 address that goes from it, take their routes with them, of which the
    * kernel does not tell (IPv4: never; IPv6: not with net.ipv6.route.skip_notify_on_dev_down).
    */
-  #dropRoutes(gone: (route: Route) => boolean, whole: (route: Route) => boolean = route => !multipath(route)): boolean {
+  #dropRoutes(
+    destinations: Iterable<string>,
+    gone: (route: Route) => boolean,
+    whole: (route: Route) => boolean = route => !multipath(route),
+  ): boolean {
     let exact = true
-    for (const [destination, routes] of this.routes) {
+    for (const destination of [...destinations]) {
+      const routes = this.routes.get(destination)!
       if (!routes.some(gone)) continue
       // Of a multipath route only the one path goes.
       if (routes.some(route => gone(route) && !whole(route))) exact = false
@@ -254,8 +274,32 @@ export class MutableKernelState implements KernelState {
 
   #set(destination: string, routes: readonly Route[]): void {
     this.log.add({object: 'route', destination})
+    this.#forget(destination)
     if (routes.length > 0) this.routes.set(destination, routes)
     else this.routes.delete(destination)
+    this.#index(destination, routes)
+  }
+
+  #index(destination: string, routes: readonly Route[]): void {
+    for (const {nextHops, source} of routes) {
+      if (source) this.#sourced.add(destination)
+      for (const {dev} of nextHops) {
+        if (dev === undefined) continue
+        const known = this.#ofDevice.get(dev)
+        if (known) known.add(destination)
+        else this.#ofDevice.set(dev, new Set([destination]))
+      }
+    }
+  }
+
+  #forget(destination: string): void {
+    this.#sourced.delete(destination)
+    for (const {nextHops} of this.routes.get(destination) ?? [])
+      for (const {dev} of nextHops) {
+        const known = dev === undefined ? undefined : this.#ofDevice.get(dev)
+        known?.delete(destination)
+        if (known?.size === 0) this.#ofDevice.delete(dev!)
+      }
   }
 }
 

@@ -198,7 +198,7 @@ test('what a delegate masquerades is so until its DEL, whatever becomes of the a
   const {node, runtime, pod} = await serving(t)
   const dataDir = join(node.agent.state, '..', 'leases')
   const ipam = {type: 'host-local', dataDir, ranges: [[{subnet: '10.80.0.0/24'}]]}
-  const masked = () => node.namespace.exec('/usr/sbin/nft', 'list', 'table', 'inet', TABLE).includes('10.80.0.2')
+  const masked = () => node.namespace.exec('/usr/sbin/nft', 'list', 'ruleset').includes('10.80.0.2')
   await runtime.add(pod, {
     config: {delegates: [{type: 'bridge', bridge: 'ng-one', isGateway: true, ipMasq: true, ipam}]},
   })

@@ -62,7 +62,10 @@ test('what cannot be run says why', async t => {
 test('a kubeconfig that is missing is told, and used as soon as it is there', async t => {
   const node = await startNode(t, {nodes: [SELF, B], start: false})
   const kubeconfig = `${node.agent.config}.late`
-  writeFileSync(node.agent.config, JSON.stringify({kubernetes: {kubeconfig}, folders: {state: node.agent.state, run: `${node.agent.state}.run`}}))
+  writeFileSync(
+    node.agent.config,
+    JSON.stringify({kubernetes: {kubeconfig}, folders: {state: node.agent.state, run: `${node.agent.state}.run`}}),
+  )
   node.agent.start()
   await node.says('warn', `the kubeconfig ${kubeconfig} cannot be used`)
   t.is((await node.agent.http('/readyz'))?.status, 503)
@@ -87,7 +90,8 @@ test('cleanup removes all that is ours, and nothing else', async t => {
   node.agent.start('cleanup')
   t.is(await node.agent.ended(), 0)
   const told = node.agent.logs.map(line => line.msg).join('\n')
-  t.true(told.includes('removed link ng-vx0') && told.endsWith('4 removed, 0 failed'), told)
+  t.true(told.includes('removed link ng-vx0') && told.endsWith('5 removed, 0 failed'), told)
+  t.true(told.includes('removed table inet netgraft'), told)
   await node.has()
   const left = [await node.allRoutes(4), await node.allRoutes(6)].flat()
   t.deepEqual(

@@ -177,7 +177,11 @@ test('a snapshot that cannot be used, and one that cannot be written: told, and 
   )
   node.agent.start()
   await node.says('warn', 'the nodes cannot be saved; trying again', 'ENOTDIR')
-  t.true(await node.agent.ready())
+  await node.has(...TO_B)
+  // Without a journal no pod can start.
+  const {status, body} = (await node.agent.http('/readyz'))!
+  t.is(status, 503)
+  t.regex(body, /^cni: it cannot be opened: ENOTDIR.*\n$/)
   t.is(await node.agent.metric('netgraft_snapshot_errors_total', {op: 'write'}), 1)
   t.is(await node.agent.stop(), 0)
   await node.has(...TO_B)

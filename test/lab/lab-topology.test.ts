@@ -91,6 +91,7 @@ test('mixed, told not to tunnel: no route is missed that cannot be', async t => 
     lab.nodes.map(({name}) => lab.expectedRoutes(name)),
     [1, 1, 0],
   )
+  await lab.ready()
   const silent = (await lab.pingAll()).filter(({ms}) => ms === undefined)
   t.deepEqual(silent.map(({from, to}) => `${from.node} ${to.node}`).sort(), ['n1 n3', 'n2 n3', 'n3 n1', 'n3 n2'])
 })
