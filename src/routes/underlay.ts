@@ -34,8 +34,10 @@ export function readUnderlay(state: KernelState, ownAddresses: readonly Ip[], ow
   const onlink: {4?: IfIndex; 6?: IfIndex} = {}
   const local = new Set<string>()
   for (const [dev, addresses] of state.addresses) {
-    for (const {ip} of addresses) local.add(`${ip}`)
     const link = state.links.get(dev)
+    // A pod's: its gateway is in a range of ours, and link-local addresses come and go with pods.
+    if (link?.kind === 'veth' && isOwnLink(link)) continue
+    for (const {ip} of addresses) local.add(`${ip}`)
     if (!link?.up || link.loopback || isOwnLink(link)) continue
     for (const {ip, length, peer, scope} of addresses) {
       if (scope !== 'global' || ownCIDRs.some(cidr => cidr.contains(ip))) continue

@@ -12,13 +12,15 @@ import {
   type Route,
   TABLE_MAIN,
 } from '../model/net.ts'
-import {OWN_GROUP} from '../model/plans.ts'
+import {OWN_ALIAS, OWN_GROUP} from '../model/plans.ts'
 import {KeptChangeLog} from './change-log.ts'
 
 /** What the kernel itself gives to every link. */
 const LINK_LOCAL = 'fe80::/64'
 
-const isPodLink = (link: Link | undefined): boolean => link?.kind === 'veth' && link.group === OWN_GROUP
+/** By its alias also when it is on its way out: links are deleted together in a group made for that. */
+const isPodLink = (link: Link | undefined): boolean =>
+  link?.kind === 'veth' && (link.group === OWN_GROUP || link.alias?.startsWith(OWN_ALIAS) === true)
 
 /** Bytes. RFC 8200. */
 const IPV6_MIN_MTU = 1280
