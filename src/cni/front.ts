@@ -9,7 +9,7 @@ import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} f
 import {type CniCode, CniError, formatError} from './error.ts'
 import {keyOf, type Plan, type PlannedList} from './journal.ts'
 import {createLater} from './later.ts'
-import {delList} from './list.ts'
+import {delList, gcList, type ListCall, statusList, type ValidAttachment} from './list.ts'
 import {ownConfig} from './own-config.ts'
 import type {FindPlugin} from './plugin.ts'
 import type {ShimRequest} from './protocol.ts'
@@ -147,8 +147,9 @@ export function createFront(ports: FrontPorts): Front {
     }
   }
 
-  const gc = async (config: OwnConfig, stdin: unknown): Promise<void> => {
-    const valid = validAttachments(stdin)
+  const gc = async (request: CniRequest, config: OwnConfig, stdin: unknown, signal: AbortSignal): Promise<void> => {
+    const given = validAttachments(stdin)
+    const valid = new Set(given.map(({containerID}) => containerID))
     const begun = Date.now()
     const stale = [...attachments.entries.values()].filter(
       ({plan, state}) =>
@@ -161,9 +162,13 @@ export function createFront(ports: FrontPorts): Front {
       })
       await serial.run(entry.plan.containerId, () => attachments.remove(entry))
     }
+    const delegate = delegated(config)
+    if (delegate) await gcList(delegate, nobodys(request, signal), ports.find, given)
   }
 
-  const status = async (signal: AbortSignal): Promise<void> => {
+  const status = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
+    const delegate = delegated(config)
+    if (delegate) return statusList(delegate, nobodys(request, signal), ports.find)
     try {
       await ports.site(AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS)]))
     } catch (error) {
@@ -187,10 +192,10 @@ export function createFront(ports: FrontPorts): Front {
         await serial.run(request.containerId, () => check(request, config, signal))
         return undefined
       case 'GC':
-        await gc(config, stdin.plugins[0]!)
+        await gc(request, config, stdin.plugins[0]!, signal)
         return undefined
       case 'STATUS':
-        await status(signal)
+        await status(request, config, signal)
         return undefined
     }
   }
@@ -285,19 +290,25 @@ function versionOf({stdin}: ShimRequest): string {
   return VERSIONS.at(-1)!
 }
 
-/** The ids of containers that may have attachments. Both spellings of libcni's releases. Throws CniError. */
-function validAttachments(config: unknown): ReadonlySet<string> {
+/** Of no container. */
+const nobodys = (request: CniRequest, signal: AbortSignal): ListCall => ({
+  ...request,
+  sandbox: undefined,
+  signal,
+  later: createLater().add,
+})
+
+/** What must stay. Both spellings of libcni's releases. Throws CniError. */
+function validAttachments(config: unknown): readonly ValidAttachment[] {
   const lists = isRecord(config) ? [config['cni.dev/valid-attachments'], config['cni.dev/attachments']] : []
   const list = lists.find(each => each !== undefined)
   if (!Array.isArray(list))
     throw new CniError('invalidConfig', 'GC needs cni.dev/valid-attachments: the list of what must stay')
-  return new Set(
-    list.map((each, i) => {
-      const id = isRecord(each) ? each.containerID : undefined
-      if (typeof id === 'string') return id
-      throw new CniError('invalidConfig', `cni.dev/valid-attachments[${i}].containerID must be a text`)
-    }),
-  )
+  return list.map((each, i) => {
+    const {containerID, ifname} = isRecord(each) ? each : {}
+    if (typeof containerID === 'string') return {containerID, ifname: typeof ifname === 'string' ? ifname : ''}
+    throw new CniError('invalidConfig', `cni.dev/valid-attachments[${i}].containerID must be a text`)
+  })
 }
 
 async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,8 @@ interface ChangeOf<Name extends string, Item> {
 
 export type KernelChange =
   | ChangeOf<'link', Link>
+  /** Of a bridge's port, what is told of it alone. */
+  | ChangeOf<'port', {readonly index: IfIndex; readonly hairpin: boolean}>
   | ChangeOf<'address', Address>
   | ChangeOf<'route', Route>
   | ChangeOf<'neighbour', Neighbour>

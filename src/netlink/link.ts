@@ -1,5 +1,6 @@
 /** Links: RTM_*LINK, struct ifinfomsg, IFLA_*. linux/if_link.h, linux/rtnetlink.h. */
 import type {IfIndex, Link, LinkKind, LinkSettings, LinkSpec, MacvlanMode, VxlanInfo} from '../model/net.ts'
+import {AF_BRIDGE} from './families.ts'
 import {attributes, NLM_F, present, read, type Writer} from './message.ts'
 import type {Dump, Request} from './request.ts'
 
@@ -14,6 +15,7 @@ const IFLA = {
   MTU: 4,
   LINK: 5,
   MASTER: 10,
+  PROTINFO: 12,
   LINKINFO: 18,
   IFALIAS: 20,
   GROUP: 27,
@@ -179,6 +181,19 @@ export function decodeLink(body: Buffer): Link | undefined {
     else if (type === IFLA.LINKINFO) decodeInfo(payload, link)
   })
   return present<Link>(link as Link)
+}
+
+/** A bridge's port, of which the bridge tells by itself (AF_BRIDGE): IFLA_PROTINFO with IFLA_BRPORT_*. */
+export function decodePort(body: Buffer): {index: IfIndex; hairpin: boolean} | undefined {
+  if (body.length < BODY_BYTES || body[0] !== AF_BRIDGE) return undefined
+  let hairpin: boolean | undefined
+  attributes(body, BODY_BYTES, (type, payload) => {
+    if (type === IFLA.PROTINFO)
+      attributes(payload, 0, (name, value) => {
+        if (name === BRPORT_MODE) hairpin = read.u8(value) === 1
+      })
+  })
+  return hairpin === undefined ? undefined : {index: body.readInt32LE(4) as IfIndex, hairpin}
 }
 
 function decodeInfo(info: Buffer, link: {-readonly [K in keyof Link]: Link[K] | undefined}): void {

@@ -3,7 +3,8 @@ import {open} from 'node:fs/promises'
 import {Observable} from 'rxjs'
 import type {KernelChange, KernelEvent} from '../model/kernel.ts'
 import {decodeAddress, RTM_DELADDR, RTM_NEWADDR} from './address.ts'
-import {decodeLink, RTM_DELLINK, RTM_NEWLINK} from './link.ts'
+import {AF_BRIDGE} from './families.ts'
+import {decodeLink, decodePort, RTM_DELLINK, RTM_NEWLINK} from './link.ts'
 import {type Message, messages, NLM_F} from './message.ts'
 import {decodeFdb, decodeNeighbour, RTM_DELNEIGH, RTM_NEWNEIGH} from './neighbour.ts'
 import {decodeRoute, RTM_DELROUTE, RTM_NEWROUTE} from './route.ts'
@@ -115,6 +116,7 @@ function decodeChange({type, body}: Message): KernelChange | undefined {
         return {object: 'route', gone: type === RTM_DELROUTE, item: decodeRoute(body)}
       case RTM_NEWLINK:
       case RTM_DELLINK:
+        if (body[0] === AF_BRIDGE) return {object: 'port', gone: type === RTM_DELLINK, item: decodePort(body)}
         return {object: 'link', gone: type === RTM_DELLINK, item: decodeLink(body)}
       case RTM_NEWADDR:
       case RTM_DELADDR:

@@ -57,6 +57,7 @@ export class MutableKernelState implements KernelState {
     // Of the tables only the main one is kept.
     if (nsid !== undefined || (object === 'route' && item.table !== TABLE_MAIN)) return undefined
     if (this.#isOfPod(change)) return object === 'neighbour' || object === 'fdb' ? undefined : 'pods'
+    if (object === 'port') return undefined
     if (object === 'fdb') return this.#isTunnel(item.index) ? 'all' : undefined
     if (object !== 'neighbour' || this.#isTunnel(item.index)) return 'all'
     const known = this.neighbours.get(item.index)?.get(`${item.ip}`)
@@ -70,6 +71,7 @@ export class MutableKernelState implements KernelState {
     switch (object) {
       case 'link':
         return isPodLink(item) || isPodLink(this.links.get(item.index))
+      case 'port':
       case 'address':
       case 'neighbour':
       case 'fdb':
@@ -93,6 +95,8 @@ export class MutableKernelState implements KernelState {
     switch (change.object) {
       case 'link':
         return this.#link(change.item, change.gone)
+      case 'port':
+        return this.#port(change.item, change.gone)
       case 'address':
         return this.#address(change.item, change.gone)
       case 'route':
@@ -140,6 +144,14 @@ export class MutableKernelState implements KernelState {
     const touched = (route: Route) =>
       (route.mtu !== undefined || link.mtu < IPV6_MIN_MTU) && ofDevice(route, link.index)
     return exact && (known?.mtu === link.mtu || !this.#someRoute(this.#at(link.index), 6, touched))
+  }
+
+  #port({index, hairpin}: {index: IfIndex; hairpin: boolean}, gone: boolean): boolean {
+    const link = this.links.get(index)
+    if (!link || gone) return true
+    const {hairpin: _, ...rest} = link
+    this.links.set(index, hairpin ? {...rest, hairpin} : rest)
+    return true
   }
 
   #address(address: Address, gone: boolean): boolean {

@@ -58,6 +58,8 @@ function words(change: KernelChange): string {
   switch (change.object) {
     case 'link':
       return `${sign} link ${change.item.name} ${change.item.up ? 'up' : 'down'}`
+    case 'port':
+      return `${sign} port ${change.item.index} hairpin ${change.item.hairpin}`
     case 'address':
       return `${sign} addr ${change.item.ip}/${change.item.length}`
     case 'nexthop':
@@ -72,6 +74,21 @@ function words(change: KernelChange): string {
       return `${sign} rule ${change.item.priority} table ${change.item.table}`
   }
 }
+
+test('a port whose hairpin mode is changed is told of by its bridge', async t => {
+  const at = await connected(t)
+  const v0 = at.index('v0')
+  at.ip('link', 'add', 'name', 'b0', 'type', 'bridge')
+  at.ip('link', 'set', 'v0', 'master', 'b0')
+  const heard = await listening(t, {netns: at.path, groups: ['link']})
+  at.bridge('link', 'set', 'dev', 'v0', 'hairpin', 'on')
+  at.bridge('link', 'set', 'dev', 'v0', 'hairpin', 'off')
+  await heard.monitor.flush()
+  t.deepEqual(
+    heard.changes().flatMap(change => (change.object === 'port' ? words(change) : [])),
+    [`+ port ${v0} hairpin true`, `+ port ${v0} hairpin false`],
+  )
+})
 
 test('every kind of change is told, decoded', async t => {
   const at = await connected(t)
