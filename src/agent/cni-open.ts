@@ -74,7 +74,13 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
   await mkdir(state, {recursive: true, mode: 0o700})
   const lock = await doors.locks.acquire(state, signal)
   // Sockets of their own: a removal holds one for 16 ms and more, a pass over 5,000 routes another.
-  const [host, removing, files] = await Promise.all([doors.kernel(), doors.kernel(), doors.files()])
+  // And leases need not wait for the journal's disk.
+  const [host, removing, files, leases] = await Promise.all([
+    doors.kernel(),
+    doors.kernel(),
+    doors.files(),
+    doors.files(),
+  ])
   const journal = await doors.journal(join(state, 'journal'), files, problem =>
     log.error('a journal entry cannot be used', {problem}),
   )
@@ -87,7 +93,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
       ['ptp', ptp(types)],
       ['bridge', bridge(types)],
       ['macvlan', macvlan(types)],
-      ['host-local', hostLocal({locks: doors.locks})],
+      ['host-local', hostLocal({files: leases})],
       ['static', staticIpam()],
       ['node-local', addresses],
     ]),
@@ -132,7 +138,9 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     close: async () => {
       const deadline = performance.now() + CLOSE_MS
       while (serial.size > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10))
-      for (const each of [host, removing, files]) each.close()
+      // What goes on behind answers holds locks.
+      await Promise.all([files, leases].map(each => each.run([])))
+      for (const each of [host, removing, files, leases]) each.close()
       await lock.release()
     },
   }

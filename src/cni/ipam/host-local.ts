@@ -3,33 +3,32 @@
  * are those of the program of that name (1.1.1), so that either may go on with what the other began.
  */
 import {quoted} from '../../model/errors.ts'
-import type {FileLocks} from '../../model/file-lock.ts'
+import type {Files} from '../../model/files.ts'
 import {CniError} from '../error.ts'
 import type {NativePlugin, PluginCall} from '../plugin.ts'
 import type {CniResult} from '../result.ts'
 import {type HostLocalConfig, hostLocalConfig, knowsHostLocal} from './host-local-config.ts'
-import type {Draft} from './host-local-draft.ts'
-import {type LeaseFolder, leaseFolders} from './host-local-folder.ts'
-import {type Lease, planLeases} from './host-local-plan.ts'
+import {leaseFolders} from './host-local-folder.ts'
+import {type Lease, type LeaseView, planLeases} from './host-local-plan.ts'
+import type {LeaseFolder, Taking} from './host-local-visit.ts'
 import {readResolvConf} from './resolv-conf.ts'
 
-export function hostLocal({locks}: {readonly locks: FileLocks}): NativePlugin {
-  const folders = leaseFolders(locks)
+export function hostLocal({files}: {readonly files: Files}): NativePlugin {
+  const folders = leaseFolders(files)
   return {
     knows: knowsHostLocal,
 
     add: async call => {
       const config = hostLocalConfig(call)
       const dns = config.resolvConf === '' ? {} : await readResolvConf(config.resolvConf)
-      const draft = folders.draft(config.folder, ownersOf(call)[0])
-      try {
-        const leases = await folders.use(config.folder, call.signal, folder =>
-          reserve(config, ownersOf(call), folder, draft),
-        )
-        return resultOf(config, leases, dns)
-      } finally {
-        setImmediate(draft.discard)
-      }
+      const owners = ownersOf(call)
+      const leases = await folders.use(
+        config.folder,
+        call.signal,
+        folder => reserve(config, owners, folder),
+        view => foresee(config, owners, view),
+      )
+      return resultOf(config, leases, dns)
     },
 
     check: async call => {
@@ -61,11 +60,16 @@ const ownersOf = ({containerId, ifname}: PluginCall): readonly [string, string] 
 
 const title = ({containerId, ifname}: PluginCall): string => `${quoted(ifname)} of container ${quoted(containerId)}`
 
+/** What {@link reserve} will come to, in all likelihood. */
+function foresee(config: HostLocalConfig, owners: readonly [string, string], view: LeaseView): Taking | undefined {
+  const {leases, failure} = planLeases(config, owners, view)
+  return failure ? undefined : {addresses: leases.map(({ip}) => `${ip}`), owner: owners[0]}
+}
+
 async function reserve(
   config: HostLocalConfig,
   owners: readonly [string, string],
   folder: LeaseFolder,
-  draft: Draft,
 ): Promise<readonly Lease[]> {
   for (;;) {
     const {leases, failure} = planLeases(config, owners, folder)
@@ -76,7 +80,7 @@ async function reserve(
       throw failure
     }
     const addresses = leases.map(({ip}) => `${ip}`)
-    if (!(await folder.take(addresses, owners[0], draft))) continue
+    if (!(await folder.take(addresses, owners[0]))) continue
     for (const {set, ip} of leases) folder.setLast(set, `${ip}`)
     return leases
   }

@@ -1,6 +1,6 @@
 /** Takes and gives back addresses, in a process of its own: `node … <data dir> <name> <rounds>`. Prints what it holds. */
 import {hostLocal} from '../../../src/cni/ipam/host-local.ts'
-import {fileLocks} from '../../../src/netlink/file-lock.ts'
+import {openFiles} from '../../../src/netlink/files.ts'
 import {callOf} from './upstream.ts'
 
 const [, , dataDir = '', name = '', rounds = '1'] = process.argv
@@ -10,7 +10,7 @@ const config = {
   type: 'bridge',
   ipam: {type: 'host-local', dataDir, ranges: [[{subnet: '10.1.0.0/16'}], [{subnet: 'fd00::/64'}]]},
 }
-const plugin = hostLocal({locks: fileLocks})
+const plugin = hostLocal({files: await openFiles()})
 
 for (let i = 0; i < Number(rounds); i++) {
   const call = callOf({id: `${name}-${i}`, config})

@@ -6,9 +6,12 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import test from 'ava'
 import {hostLocal} from '../../../src/cni/ipam/host-local.ts'
 import {fileLocks} from '../../../src/netlink/file-lock.ts'
+import {openFiles} from '../../../src/netlink/files.ts'
 import {type Outcome, ours, temporaryFolder, theirs} from './upstream.ts'
 
 const CHILD = join(import.meta.dirname, 'child-allocate.ts')
+
+const files = await openFiles()
 
 const configOf = (dataDir: string, subnet = '10.1.0.0/16') => ({
   cniVersion: '1.0.0',
@@ -33,7 +36,7 @@ async function leases(dataDir: string): Promise<Map<string, string>> {
 
 test('ours and the program, in turns', async t => {
   const dataDir = await temporaryFolder(t)
-  const plugin = hostLocal({locks: fileLocks})
+  const plugin = hostLocal({files})
   const held = new Map<string, string>()
   for (let i = 0; i < 40; i++) {
     const add = {verb: 'ADD', id: `c${i}`, config: configOf(dataDir)} as const
@@ -51,7 +54,7 @@ test('ours and the program, in turns', async t => {
 
 test('100 of ours and 40 programs at once', async t => {
   const dataDir = await temporaryFolder(t)
-  const plugin = hostLocal({locks: fileLocks})
+  const plugin = hostLocal({files})
   const request = (verb: 'ADD' | 'DEL', id: string) => ({verb, id, config: configOf(dataDir)}) as const
   const held = new Map<string, string>()
   const one = async (id: string, run: (verb: 'ADD' | 'DEL') => Promise<Outcome>, keep: boolean) => {
@@ -75,7 +78,7 @@ test('100 of ours and 40 programs at once', async t => {
 test('a small range in which all fight for the last address', async t => {
   const dataDir = await temporaryFolder(t)
   const config = {...configOf(dataDir, '10.1.0.0/28')}
-  const plugins = [hostLocal({locks: fileLocks}), hostLocal({locks: fileLocks})]
+  const plugins = [hostLocal({files}), hostLocal({files})]
   const outcomes = await Promise.all(
     Array.from({length: 30}, (_, i) => {
       const add = {verb: 'ADD', id: `c${i}`, config} as const
@@ -114,7 +117,7 @@ test('processes that are killed leave whole leases, and what they said stands', 
   // Of each that was killed at most what it was about at that moment is more.
   t.true(found.size <= said.size + 2 * 6)
 
-  const plugin = hostLocal({locks: fileLocks})
+  const plugin = hostLocal({files})
   for (const id of new Set(found.values()))
     t.deepEqual(await ours(plugin, {verb: 'DEL', id, config: configOf(dataDir)}), {ok: {}})
   t.is((await leases(dataDir)).size, 0)

@@ -5,7 +5,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import {hostLocal} from '../../../src/cni/ipam/host-local.ts'
 import type {PluginConfig} from '../../../src/cni/plugin.ts'
-import {fileLocks} from '../../../src/netlink/file-lock.ts'
+import {openFiles} from '../../../src/netlink/files.ts'
 import {leasesIn, ours, type Request, temporaryFolder, theirs, type Verb} from './upstream.ts'
 
 interface Step extends Partial<Omit<Request, 'verb' | 'config'>> {
@@ -20,6 +20,8 @@ interface Step extends Partial<Omit<Request, 'verb' | 'config'>> {
 
 /** Something done to the folder of the network. */
 type Act = (folder: string) => Promise<unknown>
+
+const files = await openFiles()
 
 const configOf = (dataDir: string, ipam: object, beside: object = {}): PluginConfig => ({
   cniVersion: '1.0.0',
@@ -236,7 +238,7 @@ const sequences: Record<string, {ipam: object; steps: readonly (Step | Act)[]}> 
 for (const [title, {ipam, steps}] of Object.entries(sequences))
   test(`host-local: ${title}`, async t => {
     const [our, their] = [await temporaryFolder(t), await temporaryFolder(t)]
-    const plugin = hostLocal({locks: fileLocks})
+    const plugin = hostLocal({files})
     for (const [i, step] of steps.entries()) {
       if (typeof step === 'function') {
         await leasesIn(join(our, 'net'))
@@ -257,7 +259,7 @@ for (const [title, {ipam, steps}] of Object.entries(sequences))
 
 test('host-local: resolv.conf becomes DNS settings', async t => {
   const folder = await temporaryFolder(t)
-  const plugin = hostLocal({locks: fileLocks})
+  const plugin = hostLocal({files})
   const path = join(folder, 'resolv.conf')
   for (const [i, text] of [
     '',
@@ -321,7 +323,7 @@ const sections = fc.record(
 
 test('host-local: any section is taken, or refused, as by the program', async t => {
   const folder = await temporaryFolder(t)
-  const plugin = hostLocal({locks: fileLocks})
+  const plugin = hostLocal({files})
   let n = 0
   await fc.assert(
     fc.asyncProperty(sections, fc.array(addresses, {maxLength: 2}), async (ipam, asked) => {

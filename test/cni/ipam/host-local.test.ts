@@ -8,6 +8,7 @@ import {CniError} from '../../../src/cni/error.ts'
 import {hostLocal} from '../../../src/cni/ipam/host-local.ts'
 import type {PluginConfig} from '../../../src/cni/plugin.ts'
 import {fileLocks} from '../../../src/netlink/file-lock.ts'
+import {openFiles} from '../../../src/netlink/files.ts'
 import {callOf, leasesIn, ours, temporaryFolder} from './upstream.ts'
 
 const run = promisify(execFile)
@@ -17,7 +18,8 @@ const configOf = (dataDir: string, ipam: object = {ranges: [[{subnet: '10.1.0.0/
   type: 'bridge',
   ipam: {type: 'host-local', dataDir, ...ipam},
 })
-const plugin = () => hostLocal({locks: fileLocks})
+const files = await openFiles()
+const plugin = () => hostLocal({files})
 
 for (const [says, ipam, more] of [
   ['ipam has no addresses to give out: it needs "ranges"', {}],
