@@ -92,7 +92,8 @@ export function createFront(ports: FrontPorts): Front {
       }
       return answerOf(await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(list)}), config)
     } finally {
-      await sandbox.close()
+      // Nobody waits for that.
+      sandbox.close().catch(() => {})
     }
   }
 

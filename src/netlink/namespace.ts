@@ -1,4 +1,5 @@
 /** A namespace's network as pods are wired with it: {@link NamespaceKernel} over netlink. */
+import {constants, fstatSync} from 'node:fs'
 import {open, stat} from 'node:fs/promises'
 import {InvalidInput, quoted} from '../model/errors.ts'
 import {
@@ -91,7 +92,8 @@ export function namespaces(options: Pick<KernelOptions, 'proc'> = {}): Namespace
 const identity = ({dev, ino}: {dev: number; ino: number}): string => `${dev}:${ino}`
 
 async function openSandbox(path: string, host: string, options: Pick<KernelOptions, 'proc'>): Promise<Sandbox> {
-  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+  // A pipe of that name must not hold us.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
     const gone = ['ENOENT', 'ENOTDIR', 'ESRCH'].includes(`${cause.code}`)
     const why = `${quoted(path)} ${gone ? 'is not there' : `cannot be opened (${cause.code})`}`
     throw gone ? new SandboxGone(why, {cause}) : new InvalidInput(why, {cause})
@@ -102,7 +104,8 @@ async function openSandbox(path: string, host: string, options: Pick<KernelOptio
     if (type < 0 && (await file.stat()).size === 0 && (await isPlain(path)))
       throw new SandboxGone(`${quoted(path)} is an empty file: its namespace has been taken down`)
     if (type !== NETWORK) throw new InvalidInput(`${quoted(path)} is no network namespace`)
-    const id = identity(await file.stat())
+    // Of a namespace that asks no disk, and is less than a trip to another thread.
+    const id = identity(fstatSync(file.fd))
     if (id === host) throw new InvalidInput(`${quoted(path)} is the network namespace of the host itself`)
     let kernel: Promise<NamespaceKernel> | undefined
     return {

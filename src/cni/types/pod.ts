@@ -57,13 +57,14 @@ export async function wirePod(
   const what = `${quoted(ifname)} cannot be set up in the pod`
   const {from, alias} = named
   const steps = podSteps(wiring, index, from === undefined ? {} : {name: ifname, ...(alias !== undefined && {alias})})
-  const sysctls = wiring.sysctls.map(([family, name, value]) =>
-    trySysctl(kernel, `${family}/conf/${from ?? ifname}/${name}`, value),
-  )
   const ipv6 = wiring.ips.some(({ip}) => ip.family === 6)
+  const changed = kernel.change(steps)
+  // Behind it: nothing of these is needed for the first packet, and each is a trip of its own.
+  const sysctls = wiring.sysctls.map(([family, name, value]) =>
+    trySysctl(kernel, `${family}/conf/${ifname}/${name}`, value),
+  )
   const loopback = ipv6 ? switchOnIpv6(kernel, 'lo') : undefined
-  const outcomes = await kernel.change(steps)
-  await Promise.all([...sysctls, loopback])
+  const [outcomes] = await Promise.all([changed, ...sysctls, loopback])
   const refusal = outcomes.find(each => each.refusal)?.refusal
   if (!refusal) return
   if (!ipv6 || !outcomes.some(each => each.refusal?.code === SWITCHED_OFF)) throw refused(what, refusal)
