@@ -15,7 +15,9 @@ function configPage(): string {
   const rows = reference().map(row => [
     `\`${row.path}\``,
     row.values,
-    Array.isArray(row.default) && row.default.length > 0 ? 'one entry, all defaults' : `\`${JSON.stringify(row.default)}\``,
+    Array.isArray(row.default) && row.default.length > 0
+      ? 'one entry, all defaults'
+      : `\`${JSON.stringify(row.default)}\``,
     row.meaning,
   ])
   return `${GENERATED}
