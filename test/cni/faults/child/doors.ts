@@ -2,6 +2,7 @@
 import type {Doors} from '../../../../src/agent/cni-open.ts'
 import {execPlugin} from '../../../../src/cni/exec.ts'
 import {openJournal} from '../../../../src/cni/journal.ts'
+import type {FileOutcome, FileStep, Files} from '../../../../src/model/files.ts'
 import type {NamespaceKernel, Namespaces, Step, StepOutcome} from '../../../../src/model/namespace.ts'
 import type {Nft} from '../../../../src/model/nft.ts'
 import {fileLocks} from '../../../../src/netlink/file-lock.ts'
@@ -26,17 +27,41 @@ export function countedDoors(points: Points, netns?: string): Doors {
           return {release: () => points.call(`unlock ${path}`, 'look', lock.release)}
         }),
     },
-    files: async () => {
-      const real = await openFiles()
-      return {
-        run: steps =>
-          points.call(steps.map(step => `${step.do} ${step.path}`).join(', '), 'change', () => real.run(steps)),
-        close: real.close,
-      }
-    },
+    files: async () => countedFiles(points, await openFiles()),
     program: execPlugin,
   }
 }
+
+/**
+ * Step by step. What a failed step has made is taken back by the step itself, so none is done and fails all the same; but
+ * a descriptor is gone even when close(2) complains.
+ */
+const countedFiles = ({call}: Points, real: Files): Files => ({
+  close: real.close,
+  run: async steps => {
+    const outcomes: FileOutcome[] = []
+    let failed = false
+    for (const step of steps) {
+      if (failed) {
+        outcomes.push({code: 'ECANCELED'})
+        continue
+      }
+      const make = async () => (await real.run([step]))[0]!
+      const outcome = await call(`${step.do} ${step.path}`, NAMELESS.has(step.do) ? 'look' : 'creation', make).catch(
+        async error => {
+          if (!(error instanceof Struck)) throw error
+          if (step.do === 'close') await make()
+          return {code: error.code}
+        },
+      )
+      outcomes.push(outcome)
+      failed = outcome.code !== undefined && !step.mayFail
+    }
+    return outcomes
+  },
+})
+
+const NAMELESS: ReadonlySet<FileStep['do']> = new Set(['sync', 'stat', 'lock', 'close'])
 
 const countedNamespaces = (points: Points, real: Namespaces): Namespaces => ({
   open: path =>
