@@ -2,11 +2,13 @@
  * What has been begun and must be undone one day: a file for each attachment, written before anything is done for it.
  *
  * A file has one JSON value a line. The first is the plan, with every byte that a DEL needs; a line for each further turn
- * of its life is appended: `{"added": …}` with the result, `{"deleting": …}`. The file goes once everything of the
+ * of its life is appended: `{"added": …}` with the result, `{"updated": …, "result": …}` with the plan that takes the
+ * place of the first one, `{"deleting": …}`. The file goes once everything of the
  * attachment has gone. A line that a kill has cut short was never acted upon.
  */
 import {mkdir, readdir, readFile, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
+import type {DefinitionRef, Selection} from '../model/attachment.ts'
 import {NetgraftError, quoted} from '../model/errors.ts'
 import type {FileStep, Files} from '../model/files.ts'
 import {isRecord} from './record.ts'
@@ -39,8 +41,25 @@ export interface Plan extends AttachmentKey {
   /** Of the runtime's config. */
   readonly network: string
   readonly list: PlannedList
+  /** Of a further network of the pod: what asked for it. Absent: the pod's first interface. */
+  readonly attachment?: PlannedAttachment
   /** Milliseconds since the epoch. */
   readonly at: number
+}
+
+/** A further network of a pod, as it was asked for. What is asked for now is compared with this, not with what came of it. */
+export interface PlannedAttachment {
+  /**
+   * pod: made within the pod's ADD, and nothing without it. annotation: on the running pod. request: another controller
+   * asked for it, and is the one to end it.
+   */
+  readonly origin: 'pod' | 'annotation' | 'request'
+  readonly selection: Selection
+  readonly definition: DefinitionRef
+  /** Of the definition: its config, parsed and written again. */
+  readonly config: string
+  /** Of the pod's allocated devices. */
+  readonly device?: string
 }
 
 export interface Entry {
@@ -61,7 +80,11 @@ export interface Journal {
   /** `durable`: also after a power failure. */
   begin(plan: Plan, durable: boolean): Promise<void>
   added(key: AttachmentKey, result: CniResult): Promise<void>
+  /** It has been changed in place: this is what a DEL is to end from now on. */
+  updated(plan: Plan, result: CniResult): Promise<void>
   deleting(key: AttachmentKey): Promise<void>
+  /** Called after every change of an entry, and when it has gone. One listener. */
+  onChange(listener: (key: string, entry: Entry | undefined) => void): void
   /** Nothing of the attachment is left. */
   end(key: AttachmentKey): Promise<void>
 }
@@ -78,6 +101,11 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
     entries.set(keyOf(entry.plan), entry)
     whole.set(keyOf(entry.plan), bytes)
   }
+  let tellChange: Parameters<Journal['onChange']>[0] = () => {}
+  const put = (key: string, entry: Entry): void => {
+    entries.set(key, entry)
+    tellChange(key, entry)
+  }
   const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
 
   const append = async (key: AttachmentKey, line: object, next: (entry: Entry) => Entry): Promise<void> => {
@@ -89,7 +117,7 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
     const [outcome] = await files.run([{do: 'write at', path, text, at}])
     if (outcome?.code) throw unwritten(path, outcome.code)
     whole.set(keyOf(key), at + Buffer.byteLength(text))
-    entries.set(keyOf(key), next(known))
+    put(keyOf(key), next(known))
   }
 
   return {
@@ -120,9 +148,13 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
         throw unwritten(path, unkept.code!)
       }
       whole.set(keyOf(plan), Buffer.byteLength(text))
-      entries.set(keyOf(plan), {plan, state: 'adding'})
+      put(keyOf(plan), {plan, state: 'adding'})
     },
     added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
+    updated: (plan, result) => append(plan, {updated: plan, result}, () => ({plan, state: 'added', result})),
+    onChange: listener => {
+      tellChange = listener
+    },
     deleting: key => append(key, {deleting: Date.now()}, entry => ({...entry, state: 'deleting'})),
     end: async key => {
       const path = fileOf(key)
@@ -131,6 +163,7 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
         throw new JournalError(`${path} cannot be removed: ${outcome.code}`)
       entries.delete(keyOf(key))
       whole.delete(keyOf(key))
+      tellChange(keyOf(key), undefined)
     },
   }
 }
@@ -182,9 +215,13 @@ export function parse(text: string): Entry {
   if (!isPlan(plan)) throw new JournalError('its first line is no plan')
   let entry: Entry = {plan, state: 'adding'}
   for (const line of turns) {
-    const turn = readLine(line) as {added?: unknown; deleting?: unknown}
-    if (isResult(turn.added)) entry = {plan, state: 'added', result: turn.added}
-    else if (turn.deleting !== undefined) entry = {...entry, state: 'deleting'}
+    const turn = readLine(line) as {added?: unknown; updated?: unknown; result?: unknown; deleting?: unknown}
+    if (isResult(turn.added)) entry = {...entry, state: 'added', result: turn.added}
+    else if (isRecord(turn.updated) && isResult(turn.result)) {
+      const updated = turn.updated as unknown as Plan
+      if (!isPlan(updated)) throw new JournalError('a line of it is no plan')
+      entry = {plan: updated, state: 'added', result: turn.result}
+    } else if (turn.deleting !== undefined) entry = {...entry, state: 'deleting'}
   }
   return entry
 }
