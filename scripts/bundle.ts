@@ -1,7 +1,7 @@
-/** Bundles the agent and CLI into one file, dist/netgraft.js. */
+/** Bundles the agent and CLI into one file, dist/netgraft.js, and beside it what few agents ever load. */
 
 import {readFileSync} from 'node:fs'
-import {build, type Plugin} from 'esbuild'
+import {type BuildOptions, build, type Plugin} from 'esbuild'
 import {NODE_FLAGS} from '../src/lab/node-flags.ts'
 
 const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string}
@@ -29,9 +29,18 @@ const credentialsOnly: Plugin = {
   },
 }
 
-await build({
-  entryPoints: ['src/cli/main.ts'],
-  outfile: 'dist/netgraft.js',
+/** gRPC is loaded when a runtime is asked something: as part of the one file it would cost 4 MB on every node. */
+const GRPC = 'netgraft-grpc.js'
+const grpcApart: Plugin = {
+  name: 'grpc-apart',
+  setup({onResolve}) {
+    onResolve({filter: /\/grpc\.ts$/}, ({kind}) =>
+      kind === 'dynamic-import' ? {path: `./${GRPC}`, external: true} : undefined,
+    )
+  },
+}
+
+const options: BuildOptions = {
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -40,11 +49,19 @@ await build({
   minifyWhitespace: true,
   legalComments: 'eof',
   define: {NETGRAFT_VERSION: JSON.stringify(version)},
-  plugins: [credentialsOnly],
-  // A small young generation halves the agent's memory and costs nothing: what a list leaves behind dies at once.
-  // CommonJS dependencies ask for Node's own modules by require().
-  banner: {
-    js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}\nimport {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);`,
-  },
+  plugins: [credentialsOnly, grpcApart],
   logLevel: 'warning',
+}
+
+// CommonJS dependencies ask for Node's own modules by require().
+const REQUIRE =
+  'import {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);'
+
+await build({...options, entryPoints: ['src/cri/grpc.ts'], outfile: `dist/${GRPC}`, banner: {js: REQUIRE}})
+await build({
+  ...options,
+  entryPoints: ['src/cli/main.ts'],
+  outfile: 'dist/netgraft.js',
+  // A small young generation halves the agent's memory and costs nothing: what a list leaves behind dies at once.
+  banner: {js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}\n${REQUIRE}`},
 })

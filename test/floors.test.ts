@@ -19,6 +19,7 @@ const FLOORS: Readonly<Record<string, readonly string[] | 'all'>> = {
   store: ['model', 'streams'],
   observe: ['model', 'streams'],
   cni: ['model'],
+  cri: ['model'],
   install: ['model'],
   agent: 'all',
   lab: ['model', 'streams', 'netlink', 'kube', 'observe'],
@@ -31,6 +32,8 @@ const KEPT: Readonly<Record<string, string>> = {
   etcd3: 'store',
   'prom-client': 'observe',
   pino: 'observe',
+  '@grpc/grpc-js': 'cri',
+  '@grpc/proto-loader': 'cri',
 }
 
 const files = readdirSync(join(ROOT, 'src'), {recursive: true, encoding: 'utf8'}).filter(file => file.endsWith('.ts'))

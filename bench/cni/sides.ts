@@ -61,6 +61,8 @@ function ours(name: string, site: Node, type: string, delegates?: readonly objec
     name: nameOf(type),
     type: 'netgraft',
     ...agent.plugin,
+    // As containerd says it of a pod without annotations.
+    runtimeConfig: {'io.kubernetes.cri.pod-annotations': null},
     ...(delegates && {delegates}),
   }
   return {name, site, program: SHIM, path: UPSTREAM, config, agent}

@@ -1,6 +1,7 @@
 /** Puts the CNI front together: its kernel sockets, its journal, its types; and takes it apart again. */
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {standingResult} from '../cni/adopt.ts'
 import {createAttachments} from '../cni/attachments.ts'
 import type {PodSite} from '../cni/default-network.ts'
 import {execPlugin, hostMountNeeded} from '../cni/exec.ts'
@@ -8,10 +9,13 @@ import {createFront, type Front, type FrontEvent} from '../cni/front.ts'
 import {hostLocal} from '../cni/ipam/host-local.ts'
 import {nodeLocal, type Ranges} from '../cni/ipam/node-local.ts'
 import {staticIpam} from '../cni/ipam/static.ts'
-import {keyOf, openJournal} from '../cni/journal.ts'
+import {keyOf, openJournal, type PlannedList} from '../cni/journal.ts'
+import type {PodNetworks} from '../cni/networks.ts'
 import {createPlugins} from '../cni/plugins.ts'
 import type {RecoveryPorts} from '../cni/recovery.ts'
 import {createRemovals} from '../cni/removals.ts'
+import type {AttachmentKey} from '../cni/request.ts'
+import type {CniResult} from '../cni/result.ts'
 import {createSerial} from '../cni/serial.ts'
 import {findStrays} from '../cni/strays.ts'
 import {bridge} from '../cni/types/bridge.ts'
@@ -23,7 +27,7 @@ import type {FileLocks} from '../model/file-lock.ts'
 import type {Files} from '../model/files.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Masquerade} from '../model/masquerade.ts'
-import type {NamespaceKernel, Namespaces} from '../model/namespace.ts'
+import type {NamespaceKernel, Namespaces, Sandbox} from '../model/namespace.ts'
 import {fileLocks} from '../netlink/file-lock.ts'
 import {openFiles} from '../netlink/files.ts'
 import {Kernel} from '../netlink/kernel.ts'
@@ -37,6 +41,7 @@ export interface CniOptions {
   readonly searchPath: string
   readonly site: (signal: AbortSignal) => Promise<PodSite>
   readonly masquerade: Masquerade
+  readonly networks: PodNetworks
   readonly done: (event: FrontEvent) => void
   /** Of the agent's life. */
   readonly signal: AbortSignal
@@ -63,6 +68,11 @@ const REAL: Doors = {
 
 export interface OpenFront extends RecoveryPorts {
   readonly front: Front
+  readonly namespaces: Namespaces
+  /** Whether the agent itself makes all of it. */
+  readonly isNative: (list: PlannedList) => boolean
+  /** Of an interface that bears our marks, what ADD once answered. */
+  readonly standing: (sandbox: Sandbox, key: AttachmentKey) => Promise<CniResult | undefined>
   /** Waits for what is under way, for a while. */
   close(): Promise<void>
 }
@@ -121,6 +131,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     find,
     serial,
     pods: config.networks[0]!.pods,
+    networks: options.networks,
     site: options.site,
     isVolatile: plugins.isNative,
     deadlineMs: config.cni.deadlineSeconds * 1000,
@@ -129,6 +140,9 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
   })
   return {
     front,
+    namespaces: doors.namespaces,
+    isNative: plugins.isNative,
+    standing: (sandbox, key) => standingResult(host, sandbox, key),
     attachments,
     nodeLocal: addresses,
     serial,

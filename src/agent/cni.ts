@@ -21,6 +21,7 @@ import {
 import type {PodSite} from '../cni/default-network.ts'
 import {CniError} from '../cni/error.ts'
 import type {Entry} from '../cni/journal.ts'
+import type {PodNetworks} from '../cni/networks.ts'
 import {decodeRequest} from '../cni/protocol.ts'
 import {recover, removeDead} from '../cni/recovery.ts'
 import {type Incoming, serve} from '../cni/server.ts'
@@ -35,6 +36,7 @@ import {addon} from '../netlink/addon.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {RouteReport} from '../routes/pass.ts'
 import {aborted$} from '../streams/lifetime.ts'
+import {counted, type EntryChange, entryChanges} from './cni-entries.ts'
 import {socketPath, spoolFolder} from './cni-folders.ts'
 import {heal} from './cni-heal.ts'
 import {type OpenFront, openFront} from './cni-open.ts'
@@ -49,6 +51,10 @@ export interface CniEdges {
   /** When something of a pod's link has changed. */
   readonly pods$: Observable<KernelState>
   readonly masquerading: Masquerading
+  /** What is known of pods' further networks. */
+  readonly networks: PodNetworks
+  /** What runs beside the front, with what it has open. */
+  readonly beside: (open: OpenFront, changes$: Observable<EntryChange>) => Observable<unknown>
   readonly searchPath: string
   readonly status: Status
   readonly log: Logger
@@ -78,6 +84,7 @@ export function cni(edges: CniEdges): Observable<unknown> {
       searchPath: edges.searchPath,
       masquerade: edges.masquerading,
       site: siteOf(edges.reports$, signal),
+      networks: edges.networks,
       done: report,
     }),
   ).pipe(
@@ -100,13 +107,17 @@ export function cni(edges: CniEdges): Observable<unknown> {
   )
 }
 
-const work = (open: OpenFront, edges: CniEdges, drain: () => Promise<void>): Observable<unknown> =>
-  merge(
+function work(open: OpenFront, edges: CniEdges, drain: () => Promise<void>): Observable<unknown> {
+  const changes$ = entryChanges(open)
+  return merge(
+    changes$.pipe(counted(open, edges.metrics)),
+    edges.beside(open, changes$),
     requests(open, edges),
     spool(edges, drain),
     dead(open, edges),
     heal({...open, ...edges, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
   )
+}
 
 function requests({front}: OpenFront, {config, status, log, signal}: CniEdges): Observable<unknown> {
   const path = socketPath(config)

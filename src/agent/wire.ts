@@ -15,13 +15,18 @@ import {hostPodStream} from '../streams/host-pods.ts'
 import {saveChanges, standIn} from '../streams/last-good.ts'
 import {createMirror} from '../streams/mirror.ts'
 import {nodeStream} from '../streams/nodes.ts'
+import {attach} from './attach.ts'
 import {cni} from './cni.ts'
+import {createDefinitions} from './definitions.ts'
 import {forwarding} from './forwarding.ts'
 import {masquerade} from './masquerade.ts'
 import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
 import {type Identity, routes, type Sources, wakes} from './passes.ts'
+import {createLookup} from './pod-networks.ts'
+import {createPods} from './pods.ts'
 import {publish} from './publish.ts'
 import {routeReporter} from './report.ts'
+import {createRuntime} from './runtime.ts'
 import type {SavedNodes} from './saved-nodes.ts'
 import {health} from './serve.ts'
 import {Status} from './status.ts'
@@ -92,12 +97,27 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   })
   const program = nftProgram({path: edges.searchPath})
   const masquerading = createMasquerade(program)
+  const pods = createPods({...edges, identity, nodes$})
+  const definitions = createDefinitions({...edges, config})
+  const runtime = createRuntime({config, closing: edges.closing})
+  const lookup = createLookup({config, pods, definitions, devices: runtime.devices})
   return merge(
     health(config, status, metrics, log),
     forwarding(kernel, kernel$, status, log),
     ...reports.map(report$ => report$.pipe(publish(client, log, metrics))),
     masquerade({config, masquerading, program, nodes$, reports, log}),
-    cni({...edges, config, reports$: reports[0]!, kernel$, pods$: mirror.pods$, masquerading, status}),
+    cni({
+      ...edges,
+      config,
+      reports$: reports[0]!,
+      kernel$,
+      pods$: mirror.pods$,
+      masquerading,
+      status,
+      networks: lookup,
+      beside: (open, changes$) =>
+        attach(open, changes$, {...edges, config, pods, definitions, lookup, findSandbox: runtime.findSandbox}),
+    }),
   )
 }
 

@@ -1,15 +1,18 @@
 /** The life of attachments: begun in the journal, carried out, and undone for as long as it takes. */
 import {readFile} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {InvalidInput} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import {pluginConfig, readConfig} from './config.ts'
 import {CniError} from './error.ts'
+import {requireInside} from './interface-gone.ts'
 import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
 import {createLater} from './later.ts'
 import {AddFailed, addList, checkList, delList} from './list.ts'
 import type {FindPlugin, NativePlugin, PluginCall} from './plugin.ts'
+import {rebuildList} from './rebuild-list.ts'
 import type {AttachmentKey} from './request.ts'
 import type {CniResult} from './result.ts'
 
@@ -26,13 +29,30 @@ export interface AttachmentPorts {
 
 export interface Attachments {
   readonly entries: ReadonlyMap<string, Entry>
+  /** Calls after every change of an entry, and when it has gone. One listener. */
+  readonly onChange: Journal['onChange']
   /** Rejects with CniError once everything of it has been undone, or is going to be. */
   add(plan: Plan, sandbox: Sandbox, options: AddOptions): Promise<CniResult>
+  /** It stands, and bears our marks, but the journal has lost it: from here on it has it again. */
+  adopt(plan: Plan, result: CniResult, durable: boolean): Promise<void>
   check(entry: Entry, signal: AbortSignal): Promise<void>
   /** Resolves when its addresses are unused and its interfaces are as good as gone: what is left goes on behind. */
   remove(entry: Entry): Promise<void>
-  /** Puts right on the host what somebody has changed: what was done. Rejects with what cannot be put right. */
+  /**
+   * Puts right on the host what somebody has changed: what was done. Rejects with what cannot be put right: with
+   * InterfaceGone where it has to be made anew.
+   */
   repair(entry: Entry): Promise<readonly string[]>
+  /**
+   * Makes it anew when its interface has gone from the pod, with what it had: the result, which the journal has. Rejects
+   * with CniError. Undefined: the pod has gone, too.
+   */
+  rebuild(entry: Entry): Promise<CniResult | undefined>
+  /**
+   * Changes it in place into what the plan of the same attachment says: the result, which the journal then has with the
+   * plan. Undefined: it must be removed and added, and nothing has been changed. Rejects with CniError, and it is as it was.
+   */
+  update(entry: Entry, plan: Plan): Promise<CniResult | undefined>
   /** Resolves when nothing is left of what is being removed there; at once, where nothing is. */
   settled(key: AttachmentKey): Promise<void>
   /** Whether its sandbox is still there. */
@@ -45,6 +65,8 @@ export interface AddOptions {
   readonly signal: AbortSignal
   /** Something of it outlives the machine's memory. */
   readonly durable: boolean
+  /** Until this has succeeded it is not told of as added; when it fails, this one is undone, too. */
+  readonly with?: () => Promise<unknown>
 }
 
 /** Milliseconds for one try of a removal. */
@@ -109,13 +131,15 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   return {
     boot,
     entries: journal.entries,
+    onChange: journal.onChange,
     settled: async key => removals.get(keyOf(key)),
-    add: async (plan, sandbox, {signal, durable}) => {
+    add: async (plan, sandbox, {signal, durable, with: others}) => {
       // What no plugin can be called with could never be undone either.
       readConfig(plan.list)
       await journal.begin(plan, durable)
       try {
         const result = await addList(plan.list, callOf(plan, sandbox, signal), find)
+        await others?.()
         await journal.added(plan, result)
         return result
       } catch (error) {
@@ -128,6 +152,11 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         }
         throw error
       }
+    },
+    adopt: async (plan, result, durable) => {
+      readConfig(plan.list)
+      await journal.begin(plan, durable)
+      await journal.added(plan, result)
     },
     check: async ({plan, result}, signal) => {
       if (!result)
@@ -152,7 +181,46 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         const config = pluginConfig(plan.list, 0, {prevResult: result})
         const call = {...callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS)), config}
         const plugin: Partial<NativePlugin> = find(config, call)
-        return (await plugin.repair?.(call)) ?? []
+        if (plugin.repair) return await plugin.repair(call)
+        const inside = result?.interfaces.find(({name, sandbox: where}) => name === plan.ifname && where)
+        if (inside) await requireInside(await sandbox.kernel(), inside)
+        return []
+      } finally {
+        await sandbox.close()
+      }
+    },
+    rebuild: async ({plan, result}) => {
+      const sandbox = result && (await enter(plan))
+      if (!sandbox) return undefined
+      try {
+        const made = await rebuildList(plan.list, callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS)), find, result)
+        if (!isDeepStrictEqual(made, result)) await journal.updated(plan, made)
+        return made
+      } finally {
+        await sandbox.close()
+      }
+    },
+    update: async (entry, plan) => {
+      const {plan: old, result} = entry
+      if (!result || keyOf(old) !== keyOf(plan)) return undefined
+      if (old.args === plan.args && isDeepStrictEqual(old.list, plan.list)) {
+        // Only what asked for it has changed.
+        await journal.updated(plan, result)
+        return result
+      }
+      if (old.list.plugins.length !== 1 || plan.list.plugins.length !== 1) return undefined
+      readConfig(plan.list)
+      const sandbox = await enter(old)
+      if (!sandbox) return undefined
+      try {
+        const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS))
+        const before = {...call, args: old.args, config: pluginConfig(old.list, 0, {prevResult: result})}
+        const after = {...call, config: pluginConfig(plan.list, 0, {prevResult: result})}
+        const plugin: Partial<NativePlugin> = find(after.config, after)
+        if (plugin !== find(before.config, before)) return undefined
+        const made = await plugin.update?.(after, before)
+        if (made) await journal.updated(plan, made)
+        return made
       } finally {
         await sandbox.close()
       }

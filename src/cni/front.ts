@@ -7,14 +7,15 @@ import type {Attachments} from './attachments.ts'
 import {parseConfig} from './config.ts'
 import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} from './default-network.ts'
 import {type CniCode, CniError, formatError} from './error.ts'
-import {keyOf, type Plan, type PlannedList} from './journal.ts'
+import {type Entry, keyOf, type Plan, type PlannedAttachment, type PlannedList} from './journal.ts'
 import {createLater} from './later.ts'
 import {delList, gcList, type ListCall, statusList, type ValidAttachment} from './list.ts'
+import type {PlannedInterface, PodNetworks} from './networks.ts'
 import {ownConfig} from './own-config.ts'
 import type {FindPlugin} from './plugin.ts'
 import type {ShimRequest} from './protocol.ts'
 import {isRecord} from './record.ts'
-import {asCniError, type CniRequest, type Command, decodeCall} from './request.ts'
+import {type AttachmentKey, asCniError, type CniRequest, type Command, decodeCall, parseArgs} from './request.ts'
 import type {CniResult} from './result.ts'
 import type {Serial} from './serial.ts'
 import type {Answer} from './server.ts'
@@ -27,6 +28,7 @@ export interface FrontPorts {
   readonly find: FindPlugin
   readonly serial: Serial
   readonly pods: PodSettings
+  readonly networks: PodNetworks
   /** What is known of this node. Rejects with CniError (11) when that is not enough in time. */
   readonly site: (signal: AbortSignal) => Promise<PodSite>
   /** Whether nothing of the list outlives the machine's memory. */
@@ -62,12 +64,16 @@ export function createFront(ports: FrontPorts): Front {
   const {attachments, serial, log} = ports
 
   const add = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<object> => {
-    const key = keyOf(request)
-    const known = attachments.entries.get(key)
+    const known = attachments.entries.get(keyOf(request))
     // The shim asks again when the agent has been restarted under it.
-    if (known?.state === 'added' && known.plan.request === request.id) return answerOf(known.result!, config)
+    if (known?.state === 'added' && known.plan.request === request.id) return answerOf(wholeResult(known), config)
+    const network = networkOf(request)
+    if (known?.state === 'added' && network !== undefined && known.plan.attachment?.selection.name === network)
+      // Whoever was first, it is there.
+      return answerOf(known.result!, config)
     if (known?.state === 'added')
       throw new CniError('failed', `container ${request.containerId} has ${request.ifname} already; DEL comes first`)
+    if (network === undefined) await removeLeftovers(request)
     await unlessAborted(attachments.settled(request), signal)
     const sandbox = await ports.namespaces.open(request.netns).catch(error => {
       throw error instanceof SandboxGone || error instanceof InvalidInput
@@ -75,27 +81,145 @@ export function createFront(ports: FrontPorts): Front {
         : error
     })
     try {
-      const [list] = await Promise.all([listOf(config, signal), requireFree(sandbox, request.ifname)])
-      const plan: Plan = {
-        request: request.id,
-        containerId: request.containerId,
-        ifname: request.ifname,
-        netns: request.netns,
-        sandbox: sandbox.id,
-        boot: attachments.boot,
-        args: request.args,
-        path: request.path,
-        pod: request.pod,
-        network: config.name,
+      if (network !== undefined) return answerOf(await addOne(request, network, config, sandbox, signal), config)
+      const [start] = await Promise.all([
+        ports.networks.atStart(request, config, signal),
+        requireFree(sandbox, request.ifname),
+      ])
+      const {first, more} = start
+      const list = first?.list ?? (await listOf(config, signal))
+      const plan = planOf(request, config, sandbox, {
         list,
-        at: Date.now(),
-      }
-      return answerOf(await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(list)}), config)
+        args: first?.args ?? request.args,
+        ifname: request.ifname,
+        attachment: first?.attachment,
+      })
+      const durable = !ports.isVolatile(list)
+      if (more.length === 0) return answerOf(await attachments.add(plan, sandbox, {signal, durable}), config)
+      const others = more.map(each => planOf(request, config, sandbox, each))
+      return answerOf(await addAll(plan, others, sandbox, signal), config)
     } finally {
       // Nobody waits for that.
       sandbox.close().catch(() => {})
     }
   }
+
+  /** As a chained plugin. */
+  const pass = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<object> => {
+    const {first, more} = await ports.networks.atStart(request, config, signal)
+    if (first || more.length > 0)
+      throw new CniError(
+        'unsupportedField',
+        'the pod asks for further networks, which a chained plugin does not attach: let netgraft be the first plugin, with the present one as its delegate (netgraft install --keep-default)',
+      )
+    return answerOf(parseResult(config.prevResult, config.cniVersion), config)
+  }
+
+  /** All at once; none without the others. What is told of the first is told of all: it is the last to be written. */
+  const addAll = async (
+    plan: Plan,
+    others: readonly Plan[],
+    sandbox: Sandbox,
+    signal: AbortSignal,
+  ): Promise<CniResult> => {
+    const made = others.map(other => addFurther(other, sandbox, signal))
+    const all = Promise.all(made)
+    all.catch(() => {})
+    try {
+      const result = await attachments.add(plan, sandbox, {
+        signal,
+        durable: !ports.isVolatile(plan.list),
+        with: () => all,
+      })
+      return joined(result, await all)
+    } catch (error) {
+      await Promise.allSettled(made)
+      await Promise.all(others.map(other => removeIfThere(other)))
+      throw error
+    }
+  }
+
+  const addFurther = async (plan: Plan, sandbox: Sandbox, signal: AbortSignal): Promise<CniResult | undefined> => {
+    try {
+      await requireFree(sandbox, plan.ifname)
+      return await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(plan.list)})
+    } catch (error) {
+      if (plan.attachment?.selection.optional) return undefined
+      const {code, number, details, message} = asCniError(error)
+      const {namespace, name} = plan.attachment!.definition
+      const title = namespace === '' ? name : `${namespace}/${name}`
+      throw new CniError(code, `${plan.ifname} (network ${quoted(title)}) cannot be attached: ${message}`, {
+        number,
+        cause: error,
+        ...(details !== undefined && {details}),
+      })
+    }
+  }
+
+  const removeIfThere = async (key: AttachmentKey): Promise<void> => {
+    const entry = attachments.entries.get(keyOf(key))
+    if (entry) await attachments.remove(entry)
+  }
+
+  /** Of an ADD that a kill cut short: further networks without the first one. */
+  const removeLeftovers = async ({containerId}: CniRequest): Promise<void> => {
+    const left = further(attachments, containerId)
+    for (const entry of left)
+      log.info('what an unfinished ADD has left is removed', {container: containerId, interface: entry.plan.ifname})
+    await Promise.all(left.map(entry => attachments.remove(entry)))
+    await Promise.all(left.map(({plan}) => attachments.settled(plan)))
+  }
+
+  /** Another controller's: one network of a pod that runs. */
+  const addOne = async (
+    request: CniRequest,
+    network: string,
+    config: OwnConfig,
+    sandbox: Sandbox,
+    signal: AbortSignal,
+  ): Promise<CniResult> => {
+    const [one] = await Promise.all([
+      ports.networks.one(request, network, config, signal),
+      requireFree(sandbox, request.ifname),
+    ])
+    const plan = planOf(request, config, sandbox, one)
+    return attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(plan.list)})
+  }
+
+  const planOf = (
+    request: CniRequest,
+    config: OwnConfig,
+    sandbox: Sandbox,
+    {
+      ifname,
+      list,
+      args,
+      attachment,
+    }: Omit<PlannedInterface, 'attachment'> & {readonly attachment?: PlannedAttachment | undefined},
+  ): Plan => ({
+    request: request.id,
+    containerId: request.containerId,
+    ifname,
+    netns: request.netns,
+    sandbox: sandbox.id,
+    boot: attachments.boot,
+    args,
+    path: request.path,
+    pod: request.pod,
+    network: config.name,
+    list,
+    ...(attachment && {attachment}),
+    at: Date.now(),
+  })
+
+  /** As it was answered: with the interfaces of the networks that came with it. */
+  const wholeResult = ({plan, result}: Entry): CniResult =>
+    joined(
+      result!,
+      further(attachments, plan.containerId)
+        .filter(({plan: {request}}) => request === plan.request)
+        .map(entry => entry.result),
+    )
 
   /** What a pod's first interface is made of. As a chained plugin there is nothing to make: it is there. */
   const listOf = async (config: OwnConfig, signal: AbortSignal): Promise<PlannedList> =>
@@ -110,12 +234,20 @@ export function createFront(ports: FrontPorts): Front {
         `nothing is known of ${request.ifname} of container ${request.containerId}; it needs an ADD`,
       )
     await attachments.check(entry, signal)
+    if (entry.plan.attachment && !entry.plan.attachment.selection.primary) return
+    for (const each of further(attachments, request.containerId))
+      if (each.state === 'added') await attachments.check(each, signal)
   }
 
   const del = async (request: CniRequest, signal: AbortSignal): Promise<void> => {
     const entry = attachments.entries.get(keyOf(request))
+    const more = networkOf(request) === undefined ? further(attachments, request.containerId) : []
     // Whatever has become of the config since: the journal has that of the ADD.
-    if (entry) return attachments.remove(entry)
+    if (entry || more.length > 0) {
+      const all = new Set([...more, ...(entry ? [entry] : [])])
+      await Promise.all([...all].map(each => attachments.remove(each)))
+    }
+    if (entry) return
     const config = ownConfig(parseConfig(request.stdin).plugins[0]!)
     if (!isOthers(request, config)) await delUnknown(request, config, signal)
   }
@@ -187,7 +319,7 @@ export function createFront(ports: FrontPorts): Front {
     const config = ownConfig(stdin.plugins[0]!)
     switch (request.command) {
       case 'ADD':
-        if (config.prevResult !== undefined) return answerOf(parseResult(config.prevResult, config.cniVersion), config)
+        if (config.prevResult !== undefined) return serial.run(request.containerId, () => pass(request, config, signal))
         return serial.run(request.containerId, () => add(request, config, signal))
       case 'CHECK':
         await serial.run(request.containerId, () => check(request, config, signal))
@@ -205,11 +337,12 @@ export function createFront(ports: FrontPorts): Front {
     serial.run(request.containerId, async () => {
       const entry = attachments.entries.get(keyOf(request))
       if (entry?.state !== 'added' || entry.plan.request !== request.id) return
+      const more = networkOf(request) === undefined ? further(attachments, request.containerId) : []
       log.warn('the runtime went away before it could be told of an ADD; it is undone', {
         container: request.containerId,
         interface: request.ifname,
       })
-      await attachments.remove(entry)
+      await Promise.all([entry, ...more].map(each => attachments.remove(each)))
     })
 
   return {
@@ -248,6 +381,24 @@ export function createFront(ports: FrontPorts): Front {
     },
   }
 }
+
+/** K8S_POD_NETWORK of CNI_ARGS: another controller acts on that network alone. */
+const networkOf = ({args}: CniRequest): string | undefined => parseArgs(args).get('K8S_POD_NETWORK') || undefined
+
+/** The further networks of a container. */
+const further = ({entries}: Attachments, containerId: string): Entry[] =>
+  [...entries.values()].filter(
+    ({plan}) => plan.containerId === containerId && plan.attachment && !plan.attachment.selection.primary,
+  )
+
+/**
+ * The interfaces of all, but only the first one's addresses: there are runtimes (CRI-O) that take every address of a
+ * result for one of the pod's own, and a pod has at most one of each family.
+ */
+const joined = (first: CniResult, more: readonly (CniResult | undefined)[]): CniResult => ({
+  ...first,
+  interfaces: [...first.interfaces, ...more.flatMap(each => each?.interfaces ?? [])],
+})
 
 /** What trying again cannot help. */
 const SENSELESS: ReadonlySet<CniCode> = new Set([

@@ -1,4 +1,5 @@
 /** JSON of programs and people, bounded before it is parsed: what comes out can be walked and written by recursion. */
+import {depthOf} from '../model/json-depth.ts'
 import {CniError} from './error.ts'
 
 export interface JsonLimits {
@@ -21,27 +22,6 @@ export function parseJson(text: string, what: string, {length = 1 << 20, depth =
     throw new CniError('undecodable', `${what} is not JSON: ${why}`, {cause})
   }
 }
-
-/** Upper bound: of a text that is not JSON, anything. */
-function depthOf(text: string): number {
-  let depth = 0
-  let deepest = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charCodeAt(i)
-    if (inString) {
-      if (char === BACKSLASH) i++
-      else if (char === QUOTE) inString = false
-    } else if (char === QUOTE) inString = true
-    else if (char === BRACE || char === BRACKET) deepest = Math.max(deepest, ++depth)
-    else if (char === BRACE_END || char === BRACKET_END) depth--
-  }
-  return deepest
-}
-
-const [QUOTE, BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END] = Array.from('"\\{}[]', char =>
-  char.charCodeAt(0),
-) as [number, number, number, number, number, number]
 
 /** Somebody's text as part of a sentence: on one line, and no longer than `limit` characters. */
 export function oneLine(text: string, limit = 500): string {

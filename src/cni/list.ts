@@ -15,6 +15,8 @@ export interface AddListOptions {
   readonly prevResult?: CniResult
   /** Milliseconds for each plugin's DEL when the ADD has failed. @default 30000 */
   readonly undoMs?: number
+  /** The first plugin to be called; those before it stand. @default 0 */
+  readonly from?: number
   /** False: nothing is undone here; the caller does {@link delList}. @default true */
   readonly undo?: boolean
 }
@@ -41,33 +43,37 @@ export async function addList(
   list: RunnableList,
   call: ListCall,
   find: FindPlugin,
-  {prevResult, undoMs = 30_000, undo = true}: AddListOptions = {},
+  {prevResult, undoMs = 30_000, undo = true, from = 0}: AddListOptions = {},
 ): Promise<CniResult> {
   // Nothing is begun that cannot be ended.
   readConfig(list)
   let result = prevResult
-  for (const index of list.plugins.keys()) {
+  for (let index = from; index < list.plugins.length; index++) {
     try {
       result = await one(list, index, call, find, {prevResult: result}, (plugin, whole) => plugin.add(whole))
     } catch (error) {
       const failed = errorOf(error)
       // What is missing has not begun, and is missing for DEL as well.
       const last = failed instanceof ProgramMissing ? index - 1 : index
-      const leftovers = undo ? await undoAdd(list, last, call, find, result, undoMs) : []
+      const leftovers = undo ? await undoAdd(list, {from, last}, call, find, result, undoMs) : []
       throw new AddFailed(failed, describe(list, index, 'ADD', failed), leftovers)
     }
   }
   return result!
 }
 
-/** `result`: of the ADD, which each plugin gets since 0.4.0. Goes on past errors. Rejects with one CniError of all. */
+/**
+ * `result`: of the ADD, which each plugin gets since 0.4.0; `from`: the first plugin, which is called last. Goes on past
+ * errors. Rejects with one CniError of all.
+ */
 export async function delList(
   list: RunnableList,
   call: ListCall,
   find: FindPlugin,
   result: CniResult | undefined,
+  from = 0,
 ): Promise<void> {
-  throwAll(await delFrom(list, list.plugins.length - 1, () => call, find, result))
+  throwAll(await delRange(list, {from, last: list.plugins.length - 1}, () => call, find, result))
 }
 
 /** `result`: of the ADD. Stops at the first plugin that finds something wrong. Rejects with CniError. */
@@ -139,7 +145,7 @@ async function one<T>(
 /** Work that would go on behind the answer is waited for: the answer is an error, and says what is left. */
 async function undoAdd(
   list: RunnableList,
-  last: number,
+  range: Range,
   call: ListCall,
   find: FindPlugin,
   result: CniResult | undefined,
@@ -147,21 +153,33 @@ async function undoAdd(
 ): Promise<CniError[]> {
   const behind: Promise<CniError | undefined>[] = []
   const later = (work: Promise<unknown>) => behind.push(work.then(() => undefined, errorOf))
-  const errors = await delFrom(list, last, () => ({...call, later, signal: AbortSignal.timeout(undoMs)}), find, result)
+  const errors = await delRange(
+    list,
+    range,
+    () => ({...call, later, signal: AbortSignal.timeout(undoMs)}),
+    find,
+    result,
+  )
   return [...errors, ...(await Promise.all(behind)).filter(error => error !== undefined)]
 }
 
+/** Indexes of plugins. */
+interface Range {
+  readonly from: number
+  readonly last: number
+}
+
 /** From plugin `last` backwards: what went wrong. */
-async function delFrom(
+async function delRange(
   list: RunnableList,
-  last: number,
+  {from, last}: Range,
   call: () => ListCall,
   find: FindPlugin,
   result: CniResult | undefined,
 ): Promise<CniError[]> {
   const prevResult = isAtLeast(list.cniVersion, '0.4.0') ? result : undefined
   const errors: CniError[] = []
-  for (let index = last; index >= 0; index--)
+  for (let index = last; index >= from; index--)
     await one(list, index, call(), find, {prevResult}, (plugin, whole) => plugin.del(whole)).catch(error =>
       errors.push(renamed(list, index, 'DEL', errorOf(error))),
     )

@@ -12,7 +12,7 @@ export interface Look {
   readonly inOrder: boolean
 }
 
-/** Of what stands, by the attachment's key. Those whose plugins are programs have none: only they know what they made. */
+/** Of what stands, by the attachment's key. A program alone knows what it has made: of that only the parent is looked at. */
 export function looks(entries: Iterable<Entry>, state: KernelState): Map<string, Look> {
   const ends = new Map<string, Link>()
   const names = new Map<string, Link>()
@@ -47,8 +47,10 @@ function lookOf(
 ): Look | undefined {
   const [conf = {type: ''}] = plan.list.plugins as readonly Conf[]
   const ips = result?.ips ?? []
-  if (conf.type === 'macvlan') return parentLook(names.get(`${conf.master}`))
-  if (conf.type !== 'ptp' && conf.type !== 'bridge') return undefined
+  if (conf.type !== 'ptp' && conf.type !== 'bridge') {
+    if (typeof conf.master === 'string' && conf.master !== '') return parentLook(names.get(conf.master))
+    return conf.type === 'macvlan' ? {text: '', inOrder: true} : undefined
+  }
   if (!end) return {text: 'no host end', inOrder: false}
   const isMarked = end.up && end.group === OWN_GROUP
   const own = `${end.up} ${end.master} ${end.hairpin} ${end.group}`

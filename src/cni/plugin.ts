@@ -60,9 +60,20 @@ export interface NativePlugin extends Plugin {
   knows(config: PluginConfig): boolean
   /**
    * Puts right on the host what somebody has changed of a standing attachment, ADD's result being `config.prevResult`:
-   * what was done, in words. Rejects with what cannot be put right.
+   * what was done, in words. Rejects with what cannot be put right: with InterfaceGone where it has to be made anew.
    */
   repair?(call: PluginCall): Promise<readonly string[]>
+  /**
+   * Makes a standing attachment anew whose interface has gone from the pod, with the MAC and the addresses of ADD's result,
+   * `config.prevResult`: IPAM's lease stands. Undoes what it did itself when it fails, but for that lease.
+   */
+  rebuild?(call: PluginCall): Promise<CniResult>
+  /**
+   * Changes a standing attachment (its result so far is `config.prevResult`) into what the call's config and arguments say,
+   * `before` being what it was made of: the result. Undefined: that cannot be done in place, and nothing has been changed.
+   * A rejection leaves it as it was. Called again after it was cut short, it ends in the same state.
+   */
+  update?(call: PluginCall, before: Pick<PluginCall, 'config' | 'args'>): Promise<CniResult | undefined>
 }
 
 /** Finds who serves a type: in the agent, or a program in one of the call's folders. Throws CniError. */

@@ -2,6 +2,7 @@
 import {CniError} from './error.ts'
 import type {PlannedList} from './journal.ts'
 import type {FindPlugin, NativePlugin, PluginConfig} from './plugin.ts'
+import {NO_IPAM} from './types/config.ts'
 
 export interface Plugins {
   readonly find: FindPlugin
@@ -30,7 +31,10 @@ export function createPlugins(native: ReadonlyMap<string, NativePlugin>, program
       plugins.every(plugin => {
         const config = {...plugin, name, cniVersion} as PluginConfig
         const ipam = config.ipam?.type
-        return served(config.type, config) !== undefined && (ipam === undefined || served(ipam, config) !== undefined)
+        return (
+          served(config.type, config) !== undefined &&
+          (ipam === undefined || ipam === NO_IPAM || served(ipam, config) !== undefined)
+        )
       }),
   }
 }

@@ -43,12 +43,24 @@ export async function recover(ports: RecoveryPorts): Promise<void> {
     log.warn('pods stand that the journal does not know: was its folder removed? They keep their addresses', {
       count: strays.length,
     })
-  const halfDone = entries.filter(({state}) => state !== 'added')
+  const halfDone = entries.filter(entry => entry.state !== 'added' || isOrphan(entry, entries))
   if (entries.length > 0)
     log.info('attachments found', {standing: entries.length - halfDone.length, halfDone: halfDone.length})
   const undone = Promise.all(halfDone.map(entry => remove(ports, entry)))
   await Promise.race([undone, new Promise(resolve => setTimeout(resolve, HALF_DONE_MS).unref())])
 }
+
+/** Made within an ADD that was never answered: its first interface is not there. */
+const isOrphan = ({plan}: Entry, entries: readonly Entry[]): boolean =>
+  plan.attachment?.origin === 'pod' &&
+  !plan.attachment.selection.primary &&
+  !entries.some(
+    ({plan: other, state}) =>
+      other.containerId === plan.containerId &&
+      other.request === plan.request &&
+      state === 'added' &&
+      (other.attachment === undefined || other.attachment.selection.primary === true),
+  )
 
 /** Removes attachments whose sandbox has gone without a DEL: how many. */
 export async function removeDead(ports: RecoveryPorts): Promise<number> {

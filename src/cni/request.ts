@@ -1,5 +1,6 @@
 /** A CNI call as the runtime made it: its variables checked one by one, before anything is done. CNI spec 1.1.0, section 2. */
 import {InvalidInput, quoted} from '../model/errors.ts'
+import {ifnameFault} from '../model/ifname.ts'
 import {CniError} from './error.ts'
 import type {ShimRequest} from './protocol.ts'
 
@@ -49,10 +50,6 @@ const NEEDS: Readonly<Record<Command, readonly string[]>> = {
 
 /** The journal has a file for each: its name must fit. */
 const CONTAINER_ID_MAX = 200
-/** IFNAMSIZ less the final zero, linux/if.h. */
-const IFNAME_MAX_BYTES = 15
-/** Latin-1's, which the kernel sees in "à", too. lib/ctype.c. */
-const NO_BREAK_SPACE = 0xa0
 const PATH_MAX = 4096
 /** Folders of plugins. */
 const FOLDERS_MAX = 64
@@ -105,18 +102,6 @@ export const containerIdFault = (id: string): string | undefined =>
     : /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(id)
       ? undefined
       : 'is no container id; letters, digits, dots, dashes and underscores are allowed, the first one a letter or digit'
-
-/** As dev_valid_name of the kernel (net/core/dev.c), without its patterns ("eth%d"), and not the loopback interface's. */
-export function ifnameFault(name: string): string | undefined {
-  const bytes = Buffer.from(name)
-  if (bytes.length > IFNAME_MAX_BYTES) return `is longer than ${IFNAME_MAX_BYTES} bytes`
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
-  if (/[/:%\s\u0000-\u001f\u007f]/.test(name))
-    return 'has a slash, a colon, a percent sign, white space or a control character'
-  if (bytes.includes(NO_BREAK_SPACE)) return 'has a letter with a byte that the kernel takes for white space'
-  if (['.', '..', 'lo'].includes(name)) return "cannot be a pod interface's name"
-  return undefined
-}
 
 const pathFault = (path: string): string | undefined =>
   !path.startsWith('/')

@@ -31,10 +31,12 @@ export async function* exchange(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   const what = `${method} ${path}`
+  // Node says how long it is only for methods that usually have a body, which DELETE is not.
+  const length = body === undefined ? {} : {'Content-Length': Buffer.byteLength(body)}
   const request = (server.protocol === 'http:' ? http : https).request(urlOf(server, path, query), {
     ...options,
     method,
-    headers: {Accept: 'application/json', 'User-Agent': 'netgraft', ...options.headers, ...headers},
+    headers: {Accept: 'application/json', 'User-Agent': 'netgraft', ...length, ...options.headers, ...headers},
     signal,
   })
   // An error after the answer has begun also comes out of the answer; without a listener it would end the process.

@@ -33,6 +33,12 @@ const LOOK = {until: 100, after: 1000} as const
 const STOP_PATIENCE = 5_000
 const METRICS_PORT = 9464
 
+/** All nodes' pod ranges are in the first; nobody has the others. */
+const CLUSTER = {
+  clusterCIDRs: ['10.244.0.0/16', 'fd00:244::/32'],
+  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
+}
+
 export class AgentProcess {
   readonly logFile: string
   readonly configFile: string
@@ -72,7 +78,14 @@ export class AgentProcess {
     const config = {
       node: this.#node.name,
       kubernetes: {kubeconfig: this.#settings.kubeconfig},
+      ...CLUSTER,
       networks: [{backend: this.#settings.backend}],
+      // Not those of the machine that the lab is on.
+      attachments: {
+        criSockets: [],
+        podResources: join(this.#runFolder, 'no-kubelet.sock'),
+        definitionsFolder: join(this.#runFolder, 'no-definitions'),
+      },
       folders: {state: this.stateFolder, run: this.#runFolder},
       metrics: {listen: `:${METRICS_PORT}`},
     }

@@ -1,4 +1,4 @@
-/** What `--once` finds out: whether every agent gets ready, has its routes, and every pod reaches every other one. */
+/** What `--once` finds out: whether every agent gets ready, has its routes, every pod reaches every other one, and networks come and go. */
 import type {NodeName} from '../model/facts.ts'
 import {describeState} from './agent-process.ts'
 import type {Lab} from './lab.ts'
@@ -19,8 +19,23 @@ export interface Verdict {
 const PATIENCE = {ready: 30_000, readyPerNode: 1_000, pings: 20_000, routes: 5_000} as const
 const FAILURES_TOLD = 10
 
-/** Rejects only when the lab's signal aborts. */
-export async function check(lab: Lab): Promise<Verdict> {
+/** Shows the example; resolves with whether it came true. */
+export type Shows = () => Promise<boolean>
+
+/** Of the pings, and of the example, which begins when all of them are answered. Rejects only when the lab's signal aborts. */
+export async function check(lab: Lab, example?: Shows): Promise<Verdict> {
+  const verdict = await checkPods(lab)
+  if (!example || verdict.failures.length > 0) return verdict
+  const failures = (await example()) ? [] : [`the example of attachments: ${lab.example.at(-1)?.text}`]
+  const seen = lab.example.filter(({ms}) => ms !== undefined).length
+  return {
+    summary: `${verdict.summary}; attachments: ${seen} of ${plural(lab.example.length, 'step')}`,
+    failures,
+    suspects: failures.length > 0 ? [lab.nodes[0]!.name] : [],
+  }
+}
+
+async function checkPods(lab: Lab): Promise<Verdict> {
   const failures: string[] = []
   const suspects = new Set<string>()
   await lab.ready(PATIENCE.ready + lab.nodes.length * PATIENCE.readyPerNode).catch((error: Error) => {

@@ -24,7 +24,7 @@ export function startControlPlane(run: Run, assets: string | undefined, signal: 
 }
 
 async function startEmbedded(socketPath: string): Promise<ControlPlane> {
-  const embedded = await startApiServer({port: 0, socketPath})
+  const embedded = await startApiServer({port: 0, socketPath, gracefulPods: true})
   return {
     name: 'embedded',
     url: embedded.url,

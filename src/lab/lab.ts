@@ -6,20 +6,24 @@ import {KubeClient} from '../kube/client.ts'
 import {Credentials} from '../kube/credentials.ts'
 import type {BackendName} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Ip} from '../model/ip.ts'
 import {sleep} from '../streams/lifetime.ts'
 import {nodeStream} from '../streams/nodes.ts'
 import {describeState} from './agent-process.ts'
 import {type ControlPlane, startControlPlane} from './control-plane.ts'
+import type {Step} from './example.ts'
 import {expectedRoutes} from './expected-routes.ts'
+import {LabPods} from './lab-pods.ts'
 import {mapLimited} from './limit.ts'
 import {objectNews, routeNews} from './news.ts'
 import {LabNode, type NodeReports} from './node.ts'
-import {createObjects, podRuns} from './objects.ts'
-import {type Ping, type PingResult, pairsOf, pingEach, pingKey} from './pings.ts'
+import {createDefinitions, createObjects} from './objects.ts'
+import {type Ping, type PingResult, pairsOf, pingEach, pingFrom, pingKey} from './pings.ts'
 import {allNamespaces, type LabPlan, type LabSize, planLab, urlAt} from './plan.ts'
-import {addPod, type LabPod, podsOf} from './pods.ts'
+import type {LabPod} from './pods.ts'
 import {API_PORT, startRelay} from './relay-process.ts'
 import {Run} from './run.ts'
+import {createSandboxes} from './sandboxes.ts'
 import {openPods, wireNodes} from './wiring.ts'
 
 export interface LabOptions extends LabSize {
@@ -44,9 +48,6 @@ export interface LabEvent {
 
 const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'netgraft.js')
 const EVENTS_KEPT = 200
-const PODS_AT_ONCE = 4
-/** Milliseconds. */
-const POD_RETRY = 50
 
 /** Resolves when everything is wired and the agents are started, which are not ready yet. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -77,6 +78,8 @@ export class Lab {
   readonly pings = new Map<string, PingResult>()
   /** The newest last. */
   readonly events: LabEvent[] = []
+  /** What was shown of networks attached and detached. */
+  readonly example: Step[] = []
   /** Of the API server; undefined until they are read. */
   nodeObjects: ReadonlyMap<NodeName, NodeFacts> | undefined
   /** Milliseconds from the start until every agent was ready. */
@@ -88,11 +91,7 @@ export class Lab {
   readonly #over = new AbortController()
   readonly #signal: AbortSignal
   readonly #watching = new Subscription()
-  /** With their addresses as soon as they have them. */
-  #pods: LabPod[]
-  #podsUp: Promise<void> | undefined
-  /** Why a pod has no network yet. */
-  #podTrouble = ''
+  readonly #pods: LabPods
   #controlPlane: ControlPlane | undefined
   #client: KubeClient | undefined
   #credentials: Credentials | undefined
@@ -106,7 +105,7 @@ export class Lab {
     this.id = run.id
     this.folder = run.folder
     this.plan = planLab(run.id, options)
-    this.#pods = podsOf(this.plan)
+    this.#pods = new LabPods(this.plan)
     this.kubeconfig = join(run.folder, 'kubeconfig')
   }
 
@@ -115,12 +114,12 @@ export class Lab {
   }
 
   get pods(): readonly LabPod[] {
-    return this.#pods
+    return this.#pods.all
   }
 
   /** Who is to reach whom. */
   get pairs(): readonly Ping[] {
-    return pairsOf(this.#pods, this.plan.families)
+    return pairsOf(this.pods, this.plan.families)
   }
 
   get nodes(): readonly LabNode[] {
@@ -156,8 +155,15 @@ export class Lab {
     this.#signal.throwIfAborted()
     await settled([this.#startNodes(), createObjects(this.client, plan, this.#signal), ...plan.nodes.map(openPods)])
     this.#tell({text: `${plan.nodes.length} nodes are wired, ${this.pods.length} pods wait for their network`})
-    this.#podsUp = this.#startPods()
-    this.#podsUp.catch(() => {})
+    const shim = join(dirname(this.#options.bundle), 'netgraft-cni')
+    this.#pods.start({
+      client: this.client,
+      nodes: this.nodes,
+      runtimeOf: ({agent}) => ({run: this.#run, shim, agent}),
+      sandboxes: createSandboxes(this.#run, plan),
+      signal: this.#signal,
+      tell: event => this.#tell(event),
+    })
   }
 
   /** Resolves when every agent is ready and every pod has its network; rejects if one has died, or after `patience` milliseconds. */
@@ -176,46 +182,21 @@ export class Lab {
       await sleep(20, this.#signal)
     }
     const late = sleep(deadline - performance.now(), this.#signal).then(() => {
-      throw new Error(`not every pod has its network after ${patience / 1000} s: ${this.#podTrouble}`)
+      throw new Error(`not every pod has its network after ${patience / 1000} s: ${this.#pods.trouble}`)
     })
-    await Promise.race([this.#podsUp, late])
-  }
-
-  /** On each node as soon as its agent is ready, a few at a time. */
-  async #startPods(): Promise<void> {
-    await mapLimited([...this.#pods.keys()], PODS_AT_ONCE, i => this.#startPod(i))
-    const times = this.#pods.flatMap(({addMs}) => addMs ?? []).sort((a, b) => a - b)
-    if (times.length === 0) return
-    const [median, last] = [times[times.length >> 1]!, times.at(-1)!].map(ms => ms.toFixed(1))
-    this.#tell({
-      text: `${times.length} pods have their network: ADD took ${median} ms, at most ${last} ms`,
-      mood: 'good',
-    })
-  }
-
-  /** Again until it has it, as the kubelet does. */
-  async #startPod(i: number): Promise<void> {
-    const pod = this.#pods[i]!
-    const node = this.nodes.find(({name}) => name === pod.node)!
-    while (!this.#signal.aborted) {
-      if (node.agent.state.is === 'ready') {
-        const runtime = {run: this.#run, shim: join(dirname(this.#options.bundle), 'netgraft-cni'), agent: node.agent}
-        const up = await addPod(runtime, pod).catch((error: Error) => {
-          this.#podTrouble = `${pod.name}: ${error.message}`
-        })
-        if (up) {
-          this.#pods[i] = up
-          await podRuns(this.client, node.plan, up, this.#signal)
-          return
-        }
-      }
-      await sleep(POD_RETRY, this.#signal)
-    }
+    await Promise.race([this.#pods.up, late])
   }
 
   /** Pings each pair once; the results are also kept in `pings`. @param pairs some of `this.pairs` @default all */
   pingAll(pairs: readonly Ping[] = this.pairs): Promise<PingResult[]> {
     return pingEach(this.#run, pairs, this.#signal, result => this.pings.set(pingKey(result), result))
+  }
+
+  /** Milliseconds by address; undefined: no answer. */
+  async pingAddresses(from: LabPod, addresses: readonly Ip[]): Promise<readonly (number | undefined)[]> {
+    const pings = addresses.map(address => ({address}))
+    const answers = await pingFrom(this.#run, from, pings)
+    return addresses.map(address => answers.get(`${address}`))
   }
 
   /** Removes everything; rejects if something stays. May be called again. */
@@ -227,6 +208,7 @@ export class Lab {
   async #stop(): Promise<void> {
     this.#over.abort()
     this.#watching.unsubscribe()
+    this.#pods.stop()
     this.#credentials?.close()
     // What fails in here is ended by the run's end.
     await Promise.allSettled(this.nodes.map(node => node.close()))
@@ -246,6 +228,7 @@ export class Lab {
       }),
     )
     this.#tell({text: `API server (${plane.name}) at ${plane.url}`})
+    await createDefinitions(this.#client, this.#signal)
   }
 
   async #startNodes(): Promise<void> {
@@ -267,6 +250,7 @@ export class Lab {
       const mood = state.is === 'ready' ? 'good' : state.is === 'died' ? 'bad' : undefined
       this.#tell({node: node.name, text: `agent ${describeState(state)}`, ...(mood && {mood})})
       if (this.nodes.every(({agent}) => agent.state.is === 'ready')) this.readyAfter ??= this.elapsed
+      if (state.is === 'ready') this.#pods.wake()
     },
     routes: ({name}, {added, gone}) => {
       for (const text of routeNews(added, gone)) this.#tell({node: name, text})

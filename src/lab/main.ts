@@ -1,10 +1,11 @@
 /** `npm run lab`: the door. Exit status: 0 all is well, 1 something failed, 2 the command line is wrong, 130 interrupted. */
 
 import {sleep} from '../streams/lifetime.ts'
-import {check, plural, type Verdict} from './check.ts'
+import {check, plural, type Shows, type Verdict} from './check.ts'
+import {type Step, showExample} from './example.ts'
 import {type Lab, type LabEvent, startLab} from './lab.ts'
 import {type LabArguments, parseArguments, USAGE, UsageError} from './options.ts'
-import {eventLine, kubectlLine, picture} from './picture.ts'
+import {annotateLine, eventLine, kubectlLine, picture, stepLine} from './picture.ts'
 import {LeftBehind} from './run.ts'
 import {Screen} from './screen.ts'
 import {paint} from './text.ts'
@@ -40,13 +41,22 @@ async function main(args: string[]): Promise<number> {
 }
 
 /** From the lab's start to its end. */
-async function present(lab: Lab, {once}: LabArguments, screen: Screen | undefined, stop: AbortSignal): Promise<number> {
+async function present(
+  lab: Lab,
+  {once, attachments}: LabArguments,
+  screen: Screen | undefined,
+  stop: AbortSignal,
+): Promise<number> {
   const drawing = screen && setInterval(() => screen.draw(picture(lab, screen.columns, screen.rows)), REDRAW)
   let verdict: Verdict | undefined
   try {
     if (!screen) print(kubectlLine(lab))
-    if (once) verdict = await check(lab)
-    else await live(lab, screen === undefined, stop)
+    const tell = (step: Step) => {
+      if (!screen) print(`${clock(lab)} ${paint(stepLine(step), false)}`)
+    }
+    const example = attachments ? () => showExample(lab, {remove: once, signal: stop, tell}) : undefined
+    if (once) verdict = await check(lab, example)
+    else await live(lab, example, screen === undefined, stop)
   } finally {
     clearInterval(drawing)
     screen?.draw(picture(lab, screen.columns, screen.rows))
@@ -61,8 +71,9 @@ async function present(lab: Lab, {once}: LabArguments, screen: Screen | undefine
   return verdict && verdict.failures.length > 0 ? 1 : 0
 }
 
-/** Until it is stopped: pings everybody, again and again. */
-async function live(lab: Lab, inLines: boolean, stop: AbortSignal): Promise<void> {
+/** Until it is stopped: pings everybody, again and again; the example comes after the first time. */
+async function live(lab: Lab, example: Shows | undefined, inLines: boolean, stop: AbortSignal): Promise<void> {
+  let next = example
   await lab.ready(READY_PATIENCE).catch(() => {})
   let said = ''
   while (!stop.aborted) {
@@ -73,6 +84,11 @@ async function live(lab: Lab, inLines: boolean, stop: AbortSignal): Promise<void
     const news = `${results.length - silent.length} of ${plural(results.length, 'ping')} answered${example}`
     if (inLines && news !== said && !stop.aborted) print(paint(eventLine({at: lab.elapsed, text: news}), false))
     said = news
+    if (next && !stop.aborted) {
+      await next()
+      if (inLines) print(annotateLine(lab))
+    }
+    next = undefined
     await sleep(Math.max(PING_PAUSE, 2 * (performance.now() - began)), stop)
   }
 }
@@ -100,6 +116,8 @@ function stopSignal(): AbortSignal {
   process.stderr.on('error', () => stop.abort())
   return stop.signal
 }
+
+const clock = (lab: Lab): string => paint(eventLine({at: lab.elapsed, text: ''}), false)
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`)

@@ -1,13 +1,45 @@
 /** The lab's nodes and pods as API objects, made over HTTP whichever the API server is. */
-import type {KubeClient} from '../kube/client.ts'
+import {readdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {parse} from 'yaml'
+import {type KubeClient, pathOf} from '../kube/client.ts'
+import type {Ip} from '../model/ip.ts'
 import {sleep} from '../streams/lifetime.ts'
 import {ApiError} from '../streams/list-watch.ts'
 import {mapLimited} from './limit.ts'
 import type {LabPlan, NodePlan, PodPlan} from './plan.ts'
-import type {LabPod} from './pods.ts'
+import type {PodName} from './pod-events.ts'
 
-const PODS = '/api/v1/namespaces/default/pods'
 const AT_ONCE = 8
+const MERGE_PATCH = 'application/merge-patch+json'
+const CRDS = join(import.meta.dirname, '..', '..', 'deploy', 'crds')
+
+const podsPath = (namespace: string, name?: string): string =>
+  pathOf({group: '', version: 'v1', resource: 'pods', namespace}, name)
+
+/** Resolves when what they define is served. */
+export async function createDefinitions(client: KubeClient, signal: AbortSignal): Promise<void> {
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+  for (const file of await readdir(CRDS)) {
+    const body = parse(await readFile(join(CRDS, file), 'utf8'))
+    await client.request('POST', path, {body, signal})
+    await established(client, `${path}/${body.metadata.name}`, signal)
+  }
+}
+
+async function established(client: KubeClient, path: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const {status} = (await client.request('GET', path, {signal})) as {status?: {conditions?: Condition[]}}
+    if (status?.conditions?.some(({type, status}) => type === 'Established' && status === 'True')) return
+    await sleep(100, signal)
+  }
+  throw new Error(`what ${path} defines is not served`)
+}
+
+interface Condition {
+  readonly type: string
+  readonly status: string
+}
 
 export async function createObjects(client: KubeClient, plan: LabPlan, signal: AbortSignal): Promise<void> {
   await mapLimited(plan.nodes, AT_ONCE, node =>
@@ -16,14 +48,45 @@ export async function createObjects(client: KubeClient, plan: LabPlan, signal: A
   const pods = plan.nodes.flatMap(node => node.pods)
   if (pods.length === 0) return
   await defaultNamespace(client, signal)
-  await mapLimited(pods, AT_ONCE, pod => client.request('POST', PODS, {body: podObject(pod), signal}))
+  await mapLimited(pods, AT_ONCE, pod => client.request('POST', podsPath('default'), {body: podObject(pod), signal}))
 }
 
 /** What the kubelet does once the pod has its network. */
-export async function podRuns(client: KubeClient, node: NodePlan, pod: LabPod, signal: AbortSignal): Promise<void> {
-  const contentType = 'application/merge-patch+json'
-  await client.request('PATCH', `${PODS}/${pod.name}/status`, {body: podStatus(node, pod), contentType, signal})
+export async function podRuns(
+  client: KubeClient,
+  node: NodePlan,
+  {namespace, name, uid}: PodName,
+  addresses: readonly Ip[],
+  signal: AbortSignal,
+): Promise<void> {
+  const body = {metadata: {uid}, ...podStatus(node, addresses)}
+  await client.request('PATCH', `${podsPath(namespace, name)}/status`, {body, contentType: MERGE_PATCH, signal})
 }
+
+/** What the kubelet does once the pod is no more. Another pod of that name is left alone. */
+export async function endPod(client: KubeClient, {namespace, name, uid}: PodName, signal: AbortSignal): Promise<void> {
+  const body = {gracePeriodSeconds: 0, preconditions: {uid}}
+  await client.request('DELETE', podsPath(namespace, name), {body, signal}).catch(unless(404, 409))
+}
+
+/** What a scheduler does. */
+export async function bindPod(
+  client: KubeClient,
+  {namespace, name, uid}: PodName,
+  node: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = {apiVersion: 'v1', kind: 'Node', name: node}
+  const body = {apiVersion: 'v1', kind: 'Binding', metadata: {name, namespace, uid}, target}
+  await client.request('POST', `${podsPath(namespace, name)}/binding`, {body, signal}).catch(unless(404, 409))
+}
+
+/** Somebody else has changed it meanwhile: the watch tells. */
+const unless =
+  (...statuses: readonly number[]) =>
+  (error: unknown): void => {
+    if (!(error instanceof ApiError) || !statuses.includes(error.status ?? 0)) throw error
+  }
 
 export function nodeObject({name, addresses, podCIDRs}: NodePlan): object {
   const cidrs = podCIDRs.map(String)
@@ -51,7 +114,7 @@ function podObject({name, node}: PodPlan): object {
   }
 }
 
-function podStatus(node: NodePlan, {addresses}: LabPod): object {
+function podStatus(node: NodePlan, addresses: readonly Ip[]): object {
   const ips = addresses.map(String)
   return {
     status: {

@@ -12,7 +12,9 @@ export const USAGE = `Usage: npm run lab -- [options]
   --mixed            two subnets with such a router between them: the first two thirds of the nodes are on one
   --backend B        how the agents reach other nodes' pods: auto, direct or vxlan (default auto: direct on the node's
                      own subnet, vxlan beyond)
-  --once             check that every pod reaches every other one, print a summary, and end: non-zero on any failure
+  --no-attachments   leave out the example of networks that are attached to running pods and taken away again
+  --once             check that every pod reaches every other one and that the example works, print a summary, and end:
+                     non-zero on any failure
   --help             print this
 
 With KUBEBUILDER_ASSETS naming a folder that has them, the real kube-apiserver and etcd are used.
@@ -24,6 +26,7 @@ export interface LabArguments {
   readonly family: LabFamily
   readonly topology: Topology
   readonly backend: BackendName
+  readonly attachments: boolean
   readonly once: boolean
   readonly help: boolean
 }
@@ -36,7 +39,7 @@ const MIXED_LEAST = 3
 
 /** Throws {@link UsageError}. */
 export function parseArguments(args: string[]): LabArguments {
-  const {nodes, pods, family, l3, mixed, backend, once, help} = parse(args)
+  const {nodes, pods, family, l3, mixed, backend, attachments, once, help} = parse(args)
   if (family !== '4' && family !== '6' && family !== 'dual')
     throw new UsageError(`--family is 4, 6 or dual, not "${family}"`)
   if (backend !== 'auto' && backend !== 'direct' && backend !== 'vxlan')
@@ -48,6 +51,7 @@ export function parseArguments(args: string[]): LabArguments {
     family,
     topology: l3 ? 'l3' : mixed ? 'mixed' : 'l2',
     backend,
+    attachments,
     once,
     help,
   }
@@ -57,6 +61,7 @@ function parse(args: string[]) {
   try {
     return parseArgs({
       args,
+      allowNegative: true,
       options: {
         nodes: {type: 'string', default: '3'},
         pods: {type: 'string', default: '2'},
@@ -64,6 +69,7 @@ function parse(args: string[]) {
         l3: {type: 'boolean', default: false},
         mixed: {type: 'boolean', default: false},
         backend: {type: 'string', default: 'auto'},
+        attachments: {type: 'boolean', default: true},
         once: {type: 'boolean', default: false},
         help: {type: 'boolean', short: 'h', default: false},
       },

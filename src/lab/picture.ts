@@ -1,9 +1,11 @@
 /** The lab as lines of text: its nodes, who reaches whom, and what happened last. Pure. */
+import type {Family} from '../model/ip.ts'
 import type {AgentState} from './agent-process.ts'
+import type {Step} from './example.ts'
 import type {Lab, LabEvent} from './lab.ts'
 import type {LabNode} from './node.ts'
 import {pingKey} from './pings.ts'
-import type {LabPod} from './pods.ts'
+import {type LabPod, podText} from './pods.ts'
 import type {PeerRoutes} from './route-watch.ts'
 import {type Line, type Span, type Style, table, width} from './text.ts'
 import {describeWays} from './ways.ts'
@@ -11,7 +13,7 @@ import {describeWays} from './ways.ts'
 /** What of a lab is shown. */
 export type Shown = Pick<
   Lab,
-  'id' | 'elapsed' | 'plan' | 'pods' | 'pairs' | 'pings' | 'events' | 'nodeObjects' | 'kubeconfig'
+  'id' | 'elapsed' | 'plan' | 'pods' | 'pairs' | 'pings' | 'events' | 'example' | 'nodeObjects' | 'kubeconfig'
 > & {
   readonly controlPlane: Pick<Lab['controlPlane'], 'name' | 'url'>
   readonly nodes: readonly Pick<LabNode, 'name' | 'plan' | 'agent' | 'routes'>[]
@@ -25,7 +27,7 @@ const GAP = '   '
 /** At most `rows` lines, meant for `columns`. */
 export function picture(lab: Shown, columns: number, rows: number): Line[] {
   const head: Line[] = [title(lab), [{text: kubectlLine(lab), style: 'dim'}], []]
-  const body = [...nodeTable(lab), ...pingTables(lab, columns)]
+  const body = [...nodeTable(lab), ...pingTables(lab, columns), ...exampleLines(lab)]
   const free = rows - head.length - body.length - 1
   const events = lab.events.slice(-Math.max(EVENTS.least, Math.min(EVENTS.most, free))).map(eventLine)
   const tail: Line[] = [[], ...events]
@@ -38,6 +40,25 @@ export function picture(lab: Shown, columns: number, rows: number): Line[] {
 
 export const kubectlLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>): string =>
   `kubectl --kubeconfig ${kubeconfig} get nodes`
+
+/** For people to try, once the example's pods are there. */
+export const annotateLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>): string =>
+  `kubectl --kubeconfig ${kubeconfig} annotate pod app1 networks='[{"name":"green"}]' --overwrite`
+
+export function stepLine({text, ms}: Step): Line {
+  const style = ms === undefined ? 'bad' : 'good'
+  return [
+    {text: ms === undefined ? '✘' : '✔', style},
+    {text: ` ${text}`, ...(ms === undefined && {style})},
+    ...(ms === undefined ? [] : [span(`${GAP}${milliseconds(ms).trim()} ms`, 'dim')]),
+  ]
+}
+
+function exampleLines(lab: Shown): Line[] {
+  if (lab.example.length === 0) return []
+  const hint: Line[] = lab.pods.some(({name}) => name === 'app1') ? [[span(annotateLine(lab), 'dim')]] : []
+  return [[], [span('ATTACHMENTS', 'dim')], ...lab.example.map(stepLine), ...hint]
+}
 
 export function eventLine({at, node, text, mood}: LabEvent): Line {
   const time = `${(at / 1000).toFixed(1)} s`.padStart(8)
@@ -115,9 +136,9 @@ function pingTables(lab: Shown, columns: number): Line[] {
 
 function matrix(lab: Shown, pods: readonly LabPod[], nth: number): Line[] {
   const family = lab.plan.families[nth]!
-  const head = [span(`IPv${family} PINGS, ms`, 'dim'), ...pods.map(pod => span(pod.name, 'dim'))]
+  const head = [span(`IPv${family} PINGS, ms`, 'dim'), ...pods.map(pod => span(podText(pod), 'dim'))]
   const rows = pods.map(from => [
-    span(`${from.name} ${from.addresses[nth]}`),
+    span(addressed(from, family)),
     ...pods.map(to => (from === to ? span('') : cell(lab.pings.get(pingKey({from, to, family}))))),
   ])
   return table([head, ...rows], ' ')
@@ -131,6 +152,9 @@ function cell(result: {ms: number | undefined} | undefined): Span {
 /** Four characters. */
 const milliseconds = (ms: number): string => (ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0))
 
+const addressed = (pod: LabPod, family: Family): string =>
+  `${podText(pod)} ${pod.addresses.find(ip => ip.family === family) ?? ''}`.trimEnd()
+
 function summary(lab: Shown, pods: readonly LabPod[], nth: number): Line[] {
   const family = lab.plan.families[nth]!
   const rows = pods.map(from => {
@@ -140,7 +164,7 @@ function summary(lab: Shown, pods: readonly LabPod[], nth: number): Line[] {
     const slowest = answered.length > 0 ? `slowest ${milliseconds(Math.max(...answered))} ms` : ''
     const style = silent > 0 ? 'bad' : answered.length === results.length ? 'good' : 'dim'
     return [
-      span(`${from.name} ${from.addresses[nth]}`),
+      span(addressed(from, family)),
       span(`${answered.length} of ${results.length} answered`, style),
       span(slowest),
     ]

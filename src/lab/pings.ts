@@ -18,7 +18,7 @@ export interface PingResult extends Ping {
 }
 
 export const pingKey = ({from, to, family}: Pick<Ping, 'from' | 'to' | 'family'>): string =>
-  `${from.name} ${to.name} ${family}`
+  `${from.netns} ${to.netns} ${family}`
 
 /** More pairs than this in one family are thinned out: one pod of each node with one pod of each other node. */
 const ALL_PAIRS_UP_TO = 1000
@@ -43,7 +43,7 @@ export async function pingEach(
   signal: AbortSignal,
   tell: (result: PingResult) => void,
 ): Promise<PingResult[]> {
-  const groups = [...Map.groupBy(pings, ({from}) => from.name)]
+  const groups = [...Map.groupBy(pings, ({from}) => from.netns)]
   const results = await mapLimited(groups, PODS_AT_ONCE, async ([, group]) => {
     if (signal.aborted) return []
     const answers = await pingFrom(run, group[0]!.from, group)
@@ -56,7 +56,11 @@ export async function pingEach(
 }
 
 /** All of a pod's at the same time, in one process of ours. Milliseconds by address. */
-async function pingFrom(run: Run, from: LabPod, pings: readonly Ping[]): Promise<Map<string, number>> {
+export async function pingFrom(
+  run: Run,
+  from: LabPod,
+  pings: readonly Pick<Ping, 'address'>[],
+): Promise<Map<string, number>> {
   const script = 'for address; do ping -n -c 1 -W 1 "$address" & done; wait'
   const args = ['-c', script, 'sh', ...pings.flatMap(({address}) => (address ? `${address}` : []))]
   const output = await run.exec('sh', args, {netns: from.netns}).catch(() => '')

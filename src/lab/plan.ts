@@ -108,9 +108,11 @@ export function planLab(id: string, {nodes: count, podsPerNode, family, topology
   }
 }
 
+export const podPlans = (plan: LabPlan): PodPlan[] => plan.nodes.flatMap(({pods}) => pods)
+
 export const allNamespaces = (plan: LabPlan): string[] => [
   plan.wire,
-  ...plan.nodes.flatMap(node => [node.netns, ...node.pods.map(pod => pod.netns)]),
+  ...[...plan.nodes, ...podPlans(plan)].map(({netns}) => netns),
 ]
 
 /** "http://192.168.100.1:9464", "http://[fd00:100::1]:9464". @param protocol with its colon */

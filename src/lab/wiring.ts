@@ -66,8 +66,10 @@ const neighbours = (others: readonly NodePlan[], index: IfIndex): Request[] =>
   others.flatMap(({addresses, mac}) => addresses.map(({ip}) => addNeighbour({index, ip, mac})))
 
 /** As runtimes do: a pod's loopback is up before it gets its network. */
+export const openPod = (netns: string): Promise<void> => within(netns, kernel => kernel.do(setLink('lo', {up: true})))
+
 export const openPods = async ({pods}: NodePlan): Promise<void> => {
-  for (const {netns} of pods) await within(netns, kernel => kernel.do(setLink('lo', {up: true})))
+  for (const {netns} of pods) await openPod(netns)
 }
 
 const assign = (index: IfIndex, {ip, length}: IpWithPrefix): Request =>

@@ -56,6 +56,8 @@ export interface Selection {
   readonly defaultRoute?: readonly string[]
   /** `deviceID`. */
   readonly deviceId?: string
+  /** `ipam-claim-reference`: the name of an IPAMClaim. */
+  readonly ipamClaim?: string
   /** `isPrimary`: takes the place of the pod's first network. */
   readonly primary?: true
   /** `required: false`: the pod starts without it. */

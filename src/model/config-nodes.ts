@@ -91,11 +91,34 @@ function parsePrefix(text: string): Ip | string {
   return NOBODYS.some(cidr => cidr.contains(ip)) ? 'cannot begin the address of a node' : ip
 }
 
+const isNamespace = (text: string): boolean => text.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text)
+
+export const requiredNamespace = v.pipe(
+  v.string(),
+  v.check(
+    isNamespace,
+    ({input}) => `${describeValue(input)} cannot be a namespace; write it as "kubectl get namespaces" shows it`,
+  ),
+)
+
+export const namespaceList = v.array(requiredNamespace)
+
+/** DNS subdomains, as the names of all objects. */
+export const definitionNames = v.array(
+  v.pipe(
+    v.string(),
+    v.check(
+      text => text.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(text),
+      ({input}) => `${describeValue(input)} cannot be the name of an object; write it as "kubectl get" shows it`,
+    ),
+  ),
+)
+
 /** Empty: undefined, all namespaces. */
 export const namespace = v.pipe(
   v.string(),
   v.check(
-    text => text === '' || (text.length <= 63 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text)),
+    text => text === '' || isNamespace(text),
     ({input}) => `${describeValue(input)} cannot be a namespace; write it as "kubectl get namespaces" shows it`,
   ),
   v.transform(text => (text === '' ? undefined : text)),

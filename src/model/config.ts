@@ -1,6 +1,17 @@
 /** The agent's configuration: its schema, from which the types and docs/config.md follow, and the check of a whole value. */
 import * as v from 'valibot'
-import {addressMap, cidrList, ipv6Prefix, isNodeName, labelSelector, namespace, notNodeName} from './config-nodes.ts'
+import {
+  addressMap,
+  cidrList,
+  definitionNames,
+  ipv6Prefix,
+  isNodeName,
+  labelSelector,
+  namespace,
+  namespaceList,
+  notNodeName,
+  requiredNamespace,
+} from './config-nodes.ts'
 import {describeValue, type Locate, nearest, Problems} from './config-problems.ts'
 import {type Facts, type Row, rowsOf} from './config-reference.ts'
 import type {NodeName} from './facts.ts'
@@ -233,6 +244,12 @@ const network = v.object({
   ),
 })
 
+const grant = v.object({
+  from: key(requiredNamespace, 'default', 'The namespace of the definitions.', {form: "a namespace's name"}),
+  names: key(definitionNames, [], 'Their names. Empty: all of that namespace.', {form: 'a list of names'}),
+  to: key(namespaceList, [], 'The namespaces whose pods may use them. Empty: all.', {form: 'a list of namespaces'}),
+})
+
 /** Two networks with one name or one mark would remove each other's routes. */
 const distinct = (of: 'name' | 'protocol') =>
   v.rawCheck<v.InferOutput<typeof network>[]>(({dataset, addIssue}) => {
@@ -303,6 +320,12 @@ const schema = v.object({
     'The ranges that all nodes have their pod ranges from. What goes there is never masqueraded, also while a node is unknown. Never guessed.',
     {form: 'a list of prefixes'},
   ),
+  serviceCIDRs: key(
+    cidrList,
+    [],
+    "The ranges of the cluster's services. A pod whose default route leads through another network still reaches these, and `clusterCIDRs`, through its first interface. Never guessed.",
+    {form: 'a list of prefixes'},
+  ),
   networks: v.nullish(
     v.pipe(
       v.array(network),
@@ -339,6 +362,46 @@ const schema = v.object({
       wholeNumber(1, 256),
       32,
       'How many CNI requests are worked on at once. Further ones wait; those of one container always wait for each other.',
+    ),
+  }),
+  attachments: section({
+    enabled: key(
+      v.boolean(),
+      true,
+      'Whether pods get the further networks that their annotations name. Needs `list` and `watch` of pods and of network definitions.',
+    ),
+    namespaces: key(
+      namespaceList,
+      [],
+      'The namespaces whose network definitions are watched. Empty: all. Definitions of other namespaces do not exist for this node.',
+      {form: 'a list of namespaces'},
+    ),
+    isolation: key(
+      v.boolean(),
+      true,
+      'Whether a pod may use only definitions of its own namespace and those that `grants` names.',
+    ),
+    grants: v.nullish(
+      v.pipe(v.array(grant), v.description('Definitions that pods of other namespaces may use, too.')),
+      [],
+    ),
+    criSockets: key(
+      v.array(absolutePath),
+      ['/run/containerd/containerd.sock', '/run/crio/crio.sock'],
+      "Where the container runtime is asked for a running pod's namespace that the journal does not know. The first one that is there is used.",
+      {form: 'a list of absolute paths'},
+    ),
+    podResources: key(
+      absolutePath,
+      '/var/lib/kubelet/pod-resources/kubelet.sock',
+      'Where the kubelet is asked which devices a pod has been given.',
+      {form: 'an absolute path'},
+    ),
+    definitionsFolder: key(
+      absolutePath,
+      '/etc/cni/net.d',
+      'Where the config of a definition without one is looked for, in the file that has its name.',
+      {form: 'an absolute path'},
     ),
   }),
   kernel: section({

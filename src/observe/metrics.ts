@@ -147,6 +147,22 @@ export const TABLE = {
     'Attachments of which something was put right on the host after somebody else had changed or removed it.',
     {},
   ),
+  attachmentOperations: counter(
+    'netgraft_attachment_operations_total',
+    'Networks of running pods attached, changed and taken away, by their definition and the type of its first plugin.',
+    {
+      definition: {atMost: 1000},
+      type: {atMost: 100},
+      op: ['attach', 'detach', 'update', 'replace'],
+      outcome: ['done', 'failed'],
+    },
+  ),
+  attachmentDuration: histogram(
+    'netgraft_attachment_operation_seconds',
+    "How long a network of a running pod takes to be attached, changed or taken away; a program's start and end included.",
+    {type: {atMost: 100}, op: ['attach', 'detach', 'update', 'replace']},
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  ),
   buildInfo: gauge('netgraft_build_info', 'Always 1; tells the versions.', {
     version: {atMost: 1},
     node_version: {atMost: 1},

@@ -1,9 +1,11 @@
 /** Attachments of a plugin that does as the test says, with a real journal and real namespaces. */
+
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {ExecutionContext} from 'ava'
 import {type Attachments, createAttachments} from '../../src/cni/attachments.ts'
 import {createFront, type Front, type FrontEvent} from '../../src/cni/front.ts'
 import {type Journal, openJournal, type Plan} from '../../src/cni/journal.ts'
+import {NO_NETWORKS} from '../../src/cni/networks.ts'
 import type {NativePlugin, PluginCall} from '../../src/cni/plugin.ts'
 import type {ShimRequest} from '../../src/cni/protocol.ts'
 import {createSerial, type Serial} from '../../src/cni/serial.ts'
@@ -82,6 +84,7 @@ export async function siteOf(t: ExecutionContext, {folder, add, del}: SiteOption
     serial,
     log,
     pods: {mode: 'ptp', bridge: 'ng-br0'},
+    networks: NO_NETWORKS,
     site: async () => ({ranges: [parseCidr('10.1.2.0/24')], mtu: {4: 1400}}),
     isVolatile: () => true,
     deadlineMs: 5000,

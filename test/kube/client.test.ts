@@ -75,6 +75,18 @@ test('paths', t => {
   t.is(pathOf(pairs), '/apis/netgraft.dev/v1alpha1/pairs')
 })
 
+test('a DELETE may have a body', async t => {
+  const heard: string[] = []
+  const {url} = await serve(t, async (request, response) => {
+    heard.push(`${request.method} ${request.headers['content-length']} ${await bodyOf(request)}`)
+    response.end()
+  })
+  const body = {preconditions: {uid: 'ü'}}
+  const client = await connect(t, url)
+  await client.request('DELETE', '/api/v1/namespaces/a/pods/b', {body, signal})
+  t.deepEqual(heard, [`DELETE 30 ${JSON.stringify(body)}`])
+})
+
 test('a request: method, prefix, query, token, body and answer', async t => {
   const server = await serve(t, async (request, response) => {
     const {method, url, headers} = request

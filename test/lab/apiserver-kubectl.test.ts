@@ -1,7 +1,7 @@
 /** With the real kubectl, as a user has it: no flags that turn anything off. */
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
@@ -146,6 +146,76 @@ test('a custom resource', async t => {
   t.regex(await kubectl.run('delete', 'pair', 'one'), /^pair\.netgraft\.dev "one" deleted/)
   t.regex(await kubectl.run('delete', 'crd', 'pairs.netgraft.dev'), /"pairs\.netgraft\.dev" deleted/)
   t.regex(await kubectl.run('get', 'pairs'), /the server could not find the requested resource/)
+})
+
+const CRDS = join(import.meta.dirname, '..', '..', 'deploy', 'crds')
+
+test('the definitions of networks, out of their files', async t => {
+  const server = await serve(t)
+  const kubectl = new Kubectl(t, server)
+  const names = ['network-attachment-definitions.k8s.cni.cncf.io', 'networks.kaloom.com']
+  const applied = await kubectl.run('apply', '-f', CRDS)
+  t.deepEqual(
+    applied.split('\n').sort(),
+    names.map(name => `customresourcedefinition.apiextensions.k8s.io/${name} created`),
+  )
+  t.is(readdirSync(CRDS).length, names.length)
+  t.regex(await kubectl.run('apply', '-f', CRDS), /^(customresourcedefinition\S+ unchanged\n?){2}$/)
+  await kubectl.run('wait', '--for=condition=Established', ...names.map(name => `crd/${name}`), '--timeout=5s')
+
+  const nad = (name: string) => ({
+    apiVersion: 'k8s.cni.cncf.io/v1',
+    kind: 'NetworkAttachmentDefinition',
+    metadata: {name},
+    spec: {config: '{"cniVersion": "1.0.0", "type": "macvlan"}'},
+  })
+  const net = {apiVersion: 'kaloom.com/v1', kind: 'Network', metadata: {name: 'green'}, spec: {plugin: 'bridge'}}
+  await kubectl.run('create', '-f', kubectl.file('nad.json', nad('red')))
+  await kubectl.run('create', '-f', kubectl.file('net.json', net))
+  for (const short of ['nad', 'net-attach-def', 'network-attachment-definitions'])
+    t.is(await kubectl.run('get', short), 'NAME   AGE\nred    AGE')
+  for (const short of ['net', 'networks', 'networks.kaloom.com'])
+    t.is(await kubectl.run('get', short), 'NAME    PLUGIN   AGE\ngreen   bridge   AGE')
+  const config = '{"spec":{"config":"{}"}}'
+  t.is(await kubectl.run('patch', 'net', 'green', '--type=merge', '-p', config), 'network.kaloom.com/green patched')
+  t.regex(await kubectl.run('delete', 'nad', 'red'), /^networkattachmentdefinition\S* "red" deleted/)
+})
+
+test("a pod's networks are edited, and what is told of it can be read", async t => {
+  const server = await serve(t)
+  const kubectl = new Kubectl(t, server)
+  const pod = {apiVersion: 'v1', kind: 'Pod', metadata: {name: 'app1'}, spec: {nodeName: 'a', containers: []}}
+  await kubectl.run('create', '-f', kubectl.file('pod.json', pod))
+  const networks = () => server.get({resource: 'pods', name: 'app1'})!.metadata.annotations?.networks
+  t.is(await kubectl.run('annotate', 'pod', 'app1', 'networks=[{"name":"green"}]'), 'pod/app1 annotated')
+  t.is(networks(), '[{"name":"green"}]')
+  t.regex(await kubectl.run('annotate', 'pod', 'app1', 'networks=[]'), /--overwrite is false but found/)
+  t.is(await kubectl.run('annotate', 'pod', 'app1', 'networks=[]', '--overwrite'), 'pod/app1 annotated')
+  t.is(networks(), '[]')
+  const patch = '{"metadata":{"annotations":{"networks":"x"}}}'
+  for (const type of ['merge', 'strategic'])
+    t.regex(await kubectl.run('patch', 'pod', 'app1', `--type=${type}`, '-p', patch), /^pod\/app1 patched/)
+  t.is(networks(), 'x')
+  t.is(await kubectl.run('annotate', 'pod', 'app1', 'networks-'), 'pod/app1 annotated')
+  t.is(networks(), undefined)
+
+  server.create({
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: {name: 'app1.1', namespace: 'default'},
+    involvedObject: {apiVersion: 'v1', kind: 'Pod', namespace: 'default', name: 'app1'},
+    reason: 'NetworkAttached',
+    message: 'green is net9f27410725ab',
+    type: 'Normal',
+    count: 1,
+    lastTimestamp: new Date().toISOString(),
+  })
+  t.is(
+    await kubectl.run('get', 'events'),
+    'LAST SEEN   TYPE     REASON            OBJECT     MESSAGE\nAGE          Normal   NetworkAttached   pod/app1   green is net9f27410725ab',
+  )
+  t.regex(await kubectl.run('events', '--for', 'pod/app1'), /Normal +NetworkAttached +Pod\/app1 +green is net/)
+  t.regex(await kubectl.run('delete', 'pod', 'app1'), /^pod "app1" deleted/)
 })
 
 test('get -w follows', async t => {

@@ -13,8 +13,8 @@ import {projectNode} from '../../src/streams/nodes.ts'
 
 const said = (...args: string[]): string => {
   try {
-    const {nodes, podsPerNode, family, topology, backend, once} = parseArguments(args)
-    return `${nodes} x ${podsPerNode}, ${family}, ${topology}, ${backend}${once ? ', once' : ''}`
+    const {nodes, podsPerNode, family, topology, backend, attachments, once} = parseArguments(args)
+    return `${nodes} x ${podsPerNode}, ${family}, ${topology}, ${backend}${attachments ? '' : ', no attachments'}${once ? ', once' : ''}`
   } catch (error) {
     return (error as Error).message
   }
@@ -26,6 +26,7 @@ for (const [args, want] of [
   ['--nodes=1 --pods=20 --family=4', '1 x 20, 4, l2, auto'],
   ['--l3 --nodes 1 --backend vxlan', '1 x 2, dual, l3, vxlan'],
   ['--mixed --backend=direct', '3 x 2, dual, mixed, direct'],
+  ['--no-attachments --once', '3 x 2, dual, l2, auto, no attachments, once'],
   ['--nodes 51', '--nodes takes a whole number from 1 to 50, not "51"'],
   ['--nodes 0', '--nodes takes a whole number from 1 to 50, not "0"'],
   ['--nodes 1e1', '--nodes takes a whole number from 1 to 50, not "1e1"'],
@@ -59,6 +60,7 @@ function halfWay(family: 'dual' | '4'): Shown {
     pairs,
     pings: new Map(pairs.slice(0, 2).map((pair, i) => [pingKey(pair), {...pair, ms: i === 0 ? 0.123 : undefined}])),
     events: [{at: 1234, node: 'n1', text: 'agent ready', mood: 'good'}],
+    example: [],
     nodeObjects: new Map(objects.map(object => [object.name, object])),
     kubeconfig: '/x/kubeconfig',
     controlPlane: {name: 'embedded', url: 'http://127.0.0.1:1'},
@@ -131,6 +133,26 @@ n1     192.168.100.1   10.244.1.0/24    1 of 1 direct   1 of 1 up, ADD 3.14 ms
    1.2 s  n1   agent ready
 `,
   )
+})
+
+test('what the example has shown is below the pings', t => {
+  const lab = halfWay('4')
+  const example = [
+    {at: 1, text: 'blue is taken from the running app1', ms: 3.456},
+    {at: 2, text: 'blue is given back to it: not within 10 s', ms: undefined},
+  ]
+  const pods = [...lab.pods, {...lab.pods[0]!, name: 'app1'}]
+  const lines = shown({...lab, example, pods}, 140).split('\n')
+  t.deepEqual(lines.slice(-8), [
+    '',
+    'ATTACHMENTS',
+    '✔ blue is taken from the running app1   3.46 ms',
+    '✘ blue is given back to it: not within 10 s',
+    `kubectl --kubeconfig /x/kubeconfig annotate pod app1 networks='[{"name":"green"}]' --overwrite`,
+    '',
+    '   1.2 s  n1   agent ready',
+    '',
+  ])
 })
 
 test('a picture counts the routes by their ways', t => {

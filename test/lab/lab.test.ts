@@ -4,11 +4,13 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
+import {check} from '../../src/lab/check.ts'
+import {showExample} from '../../src/lab/example.ts'
 import {startLab} from '../../src/lab/lab.ts'
 import {writeAssets} from './support-assets.ts'
 import {LabCommand, leftOvers, until} from './support-lab.ts'
 
-const SIZE = ['--nodes', '2', '--pods', '1'] as const
+const SIZE = ['--nodes', '2', '--pods', '1', '--no-attachments'] as const
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'ng-labtest-'))
@@ -30,6 +32,16 @@ test('--once: checks everything, says so in a line, and leaves nothing', async t
     /^2 nodes, 2 pods: 4 of 4 pings answered \(IPv4 2, IPv6 2\), 2 routes on every node \(direct\); ready after \d+\.\d s; cleaned up$/m,
   )
   t.is(lab.errors, '')
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
+test('--once with the example: networks come and go on running pods, and an edit made while the agent was down counts', async t => {
+  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '0', '--once'])
+  const id = await lab.id()
+  t.is(await lab.end(), 0, lab.output + lab.errors)
+  t.is(lab.output.match(/^ *[\d.]+ s +✔ .* ms$/gm)?.length, 13, lab.output)
+  t.notRegex(lab.output, /✘/)
+  t.regex(lab.output, /; attachments: 13 of 13 steps; cleaned up$/m)
   t.deepEqual(await lab.leftOvers(id), [])
 })
 
@@ -82,6 +94,34 @@ test('a start that fails says why and leaves nothing', async t => {
   t.deepEqual(await lab.leftOvers(id), [])
 })
 
+test('the printed line for networks works, and a pod that somebody makes is one like the others', async t => {
+  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '1', '--family', '4'])
+  const id = await lab.id()
+  const [, kubeconfig] = await lab.prints(
+    /^kubectl --kubeconfig (\S+) annotate pod app1 networks='\[{"name":"green"}\]' --overwrite$/m,
+  )
+  t.is(
+    kubectl(kubeconfig!, 'annotate', 'pod', 'app1', 'networks=[{"name":"green"}]', '--overwrite'),
+    'pod/app1 annotated',
+  )
+  const interfaces = () => spawnSync('ip', ['-n', `ng-${id}-app1`, '-br', 'link'], {encoding: 'utf8'}).stdout
+  await until(() => !interfaces().includes('net48d6215903df'), 'an app1 without blue')
+  t.regex(interfaces(), /net9f27410725ab/)
+  t.regex(kubectl(kubeconfig!, 'get', 'net'), /^blue +bridge .*\ngreen +bridge /m)
+  t.is(kubectl(kubeconfig!, 'get', 'nad'), 'No resources found in default namespace.')
+
+  const pod = {apiVersion: 'v1', kind: 'Pod', metadata: {name: 'mine'}, spec: {containers: [{name: 'c', image: 'x'}]}}
+  const file = join(folder(t), 'pod.json')
+  writeFileSync(file, JSON.stringify(pod))
+  t.is(kubectl(kubeconfig!, 'create', '-f', file), 'pod/mine created')
+  await lab.prints(/n1 +mine has its network: ADD took/)
+  t.regex(kubectl(kubeconfig!, 'delete', 'pod', 'mine'), /^pod "mine" deleted/)
+  await lab.prints(/n1 +mine is gone: DEL took/)
+  lab.child.kill('SIGINT')
+  t.is(await lab.end(), 0, lab.errors)
+  t.deepEqual(await lab.leftOvers(id), [])
+})
+
 test('an agent that dies fails --once, with the end of its log', async t => {
   const bundle = join(folder(t), 'agent.mjs')
   writeFileSync(bundle, 'console.log("cannot go on"); process.exitCode = 3')
@@ -91,6 +131,20 @@ test('an agent that dies fails --once, with the end of its log', async t => {
   t.is(await lab.nodes[0]!.agent.tail(), 'cannot go on')
   await lab.stop()
   t.deepEqual(await leftOvers(lab.id, lab.folder), [])
+})
+
+test('an example that does not come true fails --once, and says where', async t => {
+  const {signal} = new AbortController()
+  const lab = await startLab({nodes: 1, podsPerNode: 0, family: '4', signal})
+  t.teardown(() => lab.stop())
+  // Somebody else's network of that name.
+  const body = {apiVersion: 'kaloom.com/v1', kind: 'Network', metadata: {name: 'green'}, spec: {plugin: 'bridge'}}
+  await lab.client.request('POST', '/apis/kaloom.com/v1/namespaces/default/networks', {body, signal})
+  const {failures, summary, suspects} = await check(lab, () => showExample(lab, {remove: true, signal, tell: () => {}}))
+  t.is(failures.length, 1)
+  t.regex(failures[0]!, /^the example of attachments: it ended: .*networks\.kaloom\.com "green" already exists$/)
+  t.regex(summary, /; attachments: 0 of 1 step$/)
+  t.deepEqual(suspects, ['n1'])
 })
 
 test('as a library: an agent is killed and started again, its routes stay, and the end comes with the signal', async t => {

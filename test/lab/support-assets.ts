@@ -49,6 +49,7 @@ async function kubeApiServer(flag: (name: string) => string): Promise<void> {
     port: Number(flag('secure-port')),
     tls: {key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8')},
     tokens: () => new Set([token!]),
+    gracefulPods: true,
   })
 }
 

@@ -8,7 +8,9 @@ import {dnsOf, flag, ipamType, knower, linkName, macArgument, macIn, mtuOf} from
 import {type Lease, type LeasedIp, type LeasedRoute, subnetOf} from './lease.ts'
 import {aliasOf, hostName, randomHostMac, randomMac} from './marks.ts'
 import type {TypePorts} from './ports.ts'
+import {rebuildVeth} from './rebuild.ts'
 import {repairVeth} from './repair.ts'
+import {updateVeth} from './update-veth.ts'
 import {addVeth, type VethType} from './veth.ts'
 import {delVeth} from './veth-del.ts'
 import {type BridgePlan, familiesOf, layer2, type VethPlan, type Wiring} from './wiring.ts'
@@ -32,6 +34,8 @@ export function bridge(ports: TypePorts): NativePlugin {
     del: call => delVeth(ports, call, false),
     check: async call => checkVeth(ports, TYPE, call),
     repair: async call => repairVeth(ports, TYPE, bridges, call),
+    rebuild: async call => rebuildVeth(ports, TYPE, bridges, call),
+    update: async (call, before) => updateVeth(ports, TYPE, call, before),
   }
 }
 

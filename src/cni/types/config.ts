@@ -93,14 +93,17 @@ export function dnsOf(config: PluginConfig): CniDns | undefined {
   return {...Object.fromEntries(told), ...(domain !== '' && {domain})}
 }
 
-/** The type of the IPAM plugin; undefined: layer 2 only. */
+/** The type of the IPAM plugin; undefined: layer 2 only, as `null` says it, too. */
 export function ipamType(config: PluginConfig): string | undefined {
   const ipam: unknown = config.ipam ?? {}
   if (typeof ipam !== 'object' || Array.isArray(ipam)) throw wrong(config, 'ipam', ipam, 'an object')
   const type = (ipam as {readonly type?: unknown}).type ?? ''
   if (typeof type !== 'string') throw wrong(config, 'ipam.type', type, 'a string')
-  return type || undefined
+  return type === '' || type === NO_IPAM ? undefined : type
 }
+
+/** Of kaloom's plugins: whoever gives addresses here, it is not us. */
+export const NO_IPAM = 'null'
 
 /** In any of the spellings of Go's net.ParseMAC, six bytes. */
 export function parseMac(config: PluginConfig, key: string, text: string): Mac {

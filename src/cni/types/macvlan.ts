@@ -1,9 +1,10 @@
 /** The type "macvlan": a MAC of the pod's own on an interface of the host. */
 import {quoted} from '../../model/errors.ts'
 import type {NamespaceKernel} from '../../model/namespace.ts'
-import {type Link, type MacvlanMode, TABLE_MAIN} from '../../model/net.ts'
+import {type Link, type Mac, type MacvlanMode, TABLE_MAIN} from '../../model/net.ts'
 import {OWN_GROUP} from '../../model/plans.ts'
 import {CniError} from '../error.ts'
+import {requireInside} from '../interface-gone.ts'
 import type {NativePlugin, PluginCall, PluginConfig} from '../plugin.ts'
 import type {CniResult} from '../result.ts'
 import {checkInside, checkIpam} from './check.ts'
@@ -14,7 +15,10 @@ import {aliasOf, birthName, randomMac} from './marks.ts'
 import {enterFree, flush, type Inside, look, type Pod, removeInside, wirePod} from './pod.ts'
 import type {TypePorts} from './ports.ts'
 import {previousOf} from './previous.ts'
+import {keepLease, requireVanished} from './rebuild.ts'
 import {checkDeadline, undone} from './undo.ts'
+import type {Made} from './update.ts'
+import {updateMacvlan} from './update-macvlan.ts'
 import {layer2, type MacvlanPlan, type Wiring} from './wiring.ts'
 
 export function macvlan(ports: TypePorts): NativePlugin {
@@ -24,6 +28,8 @@ export function macvlan(ports: TypePorts): NativePlugin {
     del: call => del(ports, call),
     check: call => check(ports, call),
     repair: call => repair(ports, call),
+    rebuild: call => rebuild(ports, call),
+    update: async (call, before) => updateMacvlan(ports, {plan, macOf, wire}, call, before),
   }
 }
 
@@ -64,7 +70,7 @@ const tooLarge = (config: PluginConfig, must: string): CniError =>
   new CniError('invalidConfig', `mtu of network ${quoted(config.name)} must be ${must}, not ${config.mtu}`)
 
 /** The runtime's wish goes before CNI_ARGS, and that before the config. */
-function macOf({config, args}: PluginCall) {
+function macOf({config, args}: Made): Mac | undefined {
   const written = word(config, 'mac')
   const own = written === undefined ? undefined : parseMac(config, 'mac', written)
   const argument = macArgument(config, args)
@@ -94,9 +100,15 @@ async function defaultDevice(host: NamespaceKernel, config: PluginConfig) {
   throw new CniError('failed', `network ${quoted(config.name)} names no master, and ${why}`)
 }
 
-async function add(ports: TypePorts, call: PluginCall): Promise<CniResult> {
+interface Again {
+  readonly planned: MacvlanPlan
+  readonly lease: Lease
+}
+
+/** `again`: what one that is made anew had. */
+async function add(ports: TypePorts, call: PluginCall, again?: Again): Promise<CniResult> {
   const {config} = call
-  const planned = plan(call)
+  const planned = again?.planned ?? plan(call)
   const [pod, master] = await settled<[Pod, Link]>([enterFree(call), masterOf(ports.host, config, planned)])
   checkDeadline(call)
   const undo: (() => Promise<void>)[] = []
@@ -104,22 +116,27 @@ async function add(ports: TypePorts, call: PluginCall): Promise<CniResult> {
     undo.push(() => removeInside({pod, link, addresses: []}))
     return link
   })
-  const leased = lease(ports, call).then(got => {
-    if (got) undo.push(() => release(ports, call))
-    return got ?? LAYER_2
-  })
+  const leased = again
+    ? Promise.resolve(again.lease)
+    : lease(ports, call).then(got => {
+        if (got) undo.push(() => release(ports, call))
+        return got ?? LAYER_2
+      })
   try {
     const [link, got] = await settled<[Link, Lease]>([made, leased])
     checkDeadline(call)
     const wiring = wire(config, got)
     await wirePod(pod, wiring, link.index, {from: planned.birthName, alias: planned.owner})
     checkDeadline(call)
-    const own = {name: call.ifname, ...(link.mac && {mac: link.mac}), sandbox: call.netns}
-    const {ips, routes, dns} = wiring
-    return {interfaces: [own], ips: ips.map(ip => ipOf(ip, 0)), routes: routes.map(routeOf), dns}
+    return resultOf(call, link.mac, wiring)
   } catch (error) {
     throw await undone(error, undo)
   }
+}
+
+function resultOf({ifname, netns}: PluginCall, mac: string | undefined, {ips, routes, dns}: Wiring): CniResult {
+  const own = {name: ifname, ...(mac !== undefined && {mac}), sandbox: netns}
+  return {interfaces: [own], ips: ips.map(ip => ipOf(ip, 0)), routes: routes.map(routeOf), dns}
 }
 
 function wire(config: PluginConfig, {ips, routes}: Lease): Wiring {
@@ -171,17 +188,33 @@ async function check(ports: TypePorts, call: PluginCall): Promise<void> {
     throw new CniError('failed', `${quoted(link.name)} is not on ${quoted(master.name)} any more`)
 }
 
-/** Addresses and routes of a macvlan outlive a time in which its parent is down. What does not can only be reported. */
+/** Addresses and routes of a macvlan outlive a time in which its parent is down. What does not is made anew. */
 async function repair(ports: TypePorts, call: PluginCall): Promise<readonly string[]> {
-  const [master, inside] = await settled<[Link, Inside | undefined]>([
-    masterOf(ports.host, call.config, plan(call)),
-    look(call),
-  ])
-  const again = 'the pod has to be started anew'
-  if (call.sandbox && !inside) throw new CniError('failed', `${quoted(call.ifname)} has gone with its parent: ${again}`)
-  if (inside && inside.link.parent !== master.index)
-    throw new CniError('failed', `${quoted(call.ifname)} is not on ${quoted(master.name)} any more: ${again}`)
+  const planned = plan(call)
+  const previous = previousOf(call)
+  const inside = await look(call)
+  if (!call.sandbox) return []
+  if (!inside) await requireInside(await call.sandbox.kernel(), previous.inside)
+  // Which it hangs on is the kernel's choice of the time when it was made.
+  if (!inside || planned.master === undefined) return []
+  const master = await masterOf(ports.host, call.config, planned)
+  if (inside.link.parent !== master.index)
+    throw new CniError(
+      'failed',
+      `${quoted(call.ifname)} is not on ${quoted(master.name)} any more: delete it in the pod to have it made anew`,
+    )
   if (!master.up)
     throw new CniError('failed', `${quoted(master.name)}, which ${quoted(call.ifname)} is on, is down: set it up`)
   return []
+}
+
+async function rebuild(ports: TypePorts, call: PluginCall): Promise<CniResult> {
+  const previous = previousOf(call)
+  const planned = plan(call)
+  await requireVanished(call, previous)
+  await keepLease(ports, call, previous)
+  const mac = previous.inside.mac?.toLowerCase() as Mac | undefined
+  // In mode passthru it has that of its parent, whichever that is.
+  const again = mac !== undefined && planned.mode !== 'passthru' ? {...planned, mac} : planned
+  return add(ports, call, {planned: again, lease: previous.lease})
 }

@@ -77,7 +77,7 @@ export async function wirePod(
 }
 
 /** Only where it is off. A kernel without IPv6 has no such sysctl: the addresses say so better. */
-async function switchOnIpv6(kernel: NamespaceKernel, ifname: string): Promise<void> {
+export async function switchOnIpv6(kernel: NamespaceKernel, ifname: string): Promise<void> {
   const name = `ipv6/conf/${ifname}/disable_ipv6`
   const value = await kernel.readSysctl(name).catch(() => '0')
   if (value !== '0') await trySysctl(kernel, name, '0')

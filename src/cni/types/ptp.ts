@@ -7,7 +7,9 @@ import {dnsOf, flag, ipamType, knower, mtuOf} from './config.ts'
 import type {Lease} from './lease.ts'
 import {aliasOf, hostName, randomHostMac, randomMac} from './marks.ts'
 import type {TypePorts} from './ports.ts'
+import {rebuildVeth} from './rebuild.ts'
 import {repairVeth} from './repair.ts'
+import {updateVeth} from './update-veth.ts'
 import {addVeth, type VethType} from './veth.ts'
 import {delVeth} from './veth-del.ts'
 import type {VethPlan, Wiring} from './wiring.ts'
@@ -20,6 +22,8 @@ export function ptp(ports: TypePorts): NativePlugin {
     del: call => delVeth(ports, call, true),
     check: async call => checkVeth(ports, TYPE, call),
     repair: async call => repairVeth(ports, TYPE, bridges, call),
+    rebuild: async call => rebuildVeth(ports, TYPE, bridges, call),
+    update: async (call, before) => updateVeth(ports, TYPE, call, before),
   }
 }
 

@@ -1,15 +1,18 @@
 /** Puts the host's side of a standing attachment right: looks first, and writes nothing where nothing is wrong. */
 import {quoted} from '../../model/errors.ts'
 import type {NamespaceKernel, Step} from '../../model/namespace.ts'
-import type {Link, Mac} from '../../model/net.ts'
+import type {Link} from '../../model/net.ts'
 import {OWN_GROUP} from '../../model/plans.ts'
 import {CniError} from '../error.ts'
+import {InterfaceGone} from '../interface-gone.ts'
 import type {PluginCall} from '../plugin.ts'
 import {type BridgeDevice, type Bridges, ensureBridge, gatewaySteps, stands} from './bridge-device.ts'
 import {changeAll, settled} from './kernel.ts'
 import {isMine} from './marks.ts'
+import {look} from './pod.ts'
 import type {TypePorts} from './ports.ts'
-import {type Previous, previousOf} from './previous.ts'
+import {previousOf} from './previous.ts'
+import {bridgeAsItWas} from './rebuild.ts'
 import type {VethType} from './veth.ts'
 import {hostWhat, wayToPod} from './veth-host.ts'
 import type {BridgePlan, VethPlan, Wiring} from './wiring.ts'
@@ -29,8 +32,8 @@ export async function repairVeth(
   // Made by somebody else: its host end has a name that says nothing. And what is on its way out is not held back.
   if (!previous.interfaces.some(({name}) => name === plan.name) || removals.pending(plan.name)) return []
   const [link, bridge] = await settled<[Link, BridgeDevice | undefined]>([
-    findVeth(host, plan),
-    plan.bridge ? ensureBridge(host, asItWas(plan.bridge, previous), bridges) : Promise.resolve(undefined),
+    findVeth(host, plan, call),
+    plan.bridge ? ensureBridge(host, bridgeAsItWas(plan.bridge, previous), bridges) : Promise.resolve(undefined),
   ])
   const wiring = type.wire(call, previous.lease)
   const mendings = [
@@ -48,18 +51,19 @@ export async function repairVeth(
   return [...(bridge?.made ? [`made bridge ${bridge.link.name} again`] : (bridge?.mended ?? [])), ...done]
 }
 
-/** Pods know the gateway by the MAC that the bridge had. */
-function asItWas(plan: BridgePlan, {interfaces}: Previous): BridgePlan {
-  const mac = interfaces.find(({name, sandbox}) => name === plan.name && !sandbox)?.mac
-  return mac ? {...plan, mac: mac.toLowerCase() as Mac} : plan
-}
-
-async function findVeth(host: NamespaceKernel, {name, owner}: VethPlan): Promise<Link> {
+async function findVeth(host: NamespaceKernel, {name, owner}: VethPlan, call: PluginCall): Promise<Link> {
   const link = await host.link(name)
-  if (link?.kind !== 'veth')
-    throw new CniError('failed', `the host's end ${quoted(name)} has gone: the pod has to be started anew`)
+  if (!link) throw new InterfaceGone(`the host's end ${quoted(name)} has gone`)
+  if (link.kind !== 'veth')
+    throw new CniError('failed', `the host has a link ${quoted(name)} that is no veth: rename or remove it`)
   if (link.alias !== undefined && !isMine(link, owner))
     throw new CniError('failed', `${quoted(name)} has been given the alias ${quoted(link.alias)}: it is left alone`)
+  // Made anew, and cut short before it was whole; or somebody has taken the alias away.
+  if (link.alias === undefined && link.group === OWN_GROUP) {
+    const inside = await look(call)
+    if (inside?.link.parent !== link.index || !inside.link.up)
+      throw new InterfaceGone(`${quoted(name)} leads to no interface of the pod that is up`)
+  }
   return link
 }
 

@@ -20,6 +20,12 @@ export interface VethType {
   readonly wire: (call: PluginCall, lease: Lease) => Wiring
 }
 
+/** What an attachment that is made anew had: it has it again. */
+export interface Again {
+  readonly plan: VethPlan
+  readonly lease: Lease
+}
+
 /**
  * Whatever does not depend on each other runs at once: the kernel is busy with the link for half a millisecond, in
  * which the pod's namespace is opened and IPAM has its files. Only IPAM waits until the pod is known to have no such
@@ -30,8 +36,9 @@ export async function addVeth(
   {plan: planOf, wire}: VethType,
   bridges: Bridges,
   call: PluginCall,
+  again?: Again,
 ): Promise<CniResult> {
-  const plan = planOf(call)
+  const plan = again?.plan ?? planOf(call)
   const netns = sandboxOf(call).fd
   await ports.removals.pending(plan.name)?.catch(() => {})
   const undo: (() => Promise<void>)[] = []
@@ -44,8 +51,8 @@ export async function addVeth(
     return made
   })
   const wired = free.then(async (): Promise<Wiring> => {
-    const got = await lease(ports, call)
-    if (got) undo.push(() => release(ports, call))
+    const got = again?.lease ?? (await lease(ports, call))
+    if (got && !again) undo.push(() => release(ports, call))
     const wiring = wire(call, got ?? LAYER_2)
     const [first] = wiring.ips
     return plan.bridge && plan.macIsOwn && first ? {...wiring, mac: macOfAddress(first.ip)} : wiring
@@ -56,9 +63,11 @@ export async function addVeth(
   })
   // Its routes are ours to make.
   const sysctl = veth.then(() => trySysctl(ports.host, `ipv6/conf/${plan.name}/accept_ra`, '0'))
-  const onHost = settled<[Veth, Wiring, unknown]>([veth, wired, free]).then(([made, wiring]) => {
+  // What is made anew gets its mark last: with that, it is taken for whole.
+  const before = again ? inPod : free
+  const onHost = settled<[Veth, Wiring, unknown]>([veth, wired, before]).then(([made, wiring]) => {
     checkDeadline(call)
-    return wireHost(ports, call, {plan, wiring, made, bridges}, undo)
+    return wireHost(ports, call, {plan, wiring, made, bridges}, again ? [] : undo)
   })
   try {
     const [, wiring, bridge] = await settled<[unknown, Wiring, Link | undefined, unknown, unknown]>([

@@ -116,7 +116,7 @@ const broadcastOf = ({ip, length}: IpWithPrefix): Ip => {
 export const gatewayFor = ({ips}: Pick<Wiring, 'ips'>, {gateway, destination}: LeasedRoute): Ip | undefined =>
   gateway ?? ips.find(ip => ip.gateway?.family === destination.family)?.gateway
 
-function podRoute(leased: LeasedRoute, gateway: Ip | undefined, dev: IfIndex): Route {
+export function podRoute(leased: LeasedRoute, gateway: Ip | undefined, dev: IfIndex): Route {
   const {destination, mtu, priority, table, scope} = leased
   return {
     destination,

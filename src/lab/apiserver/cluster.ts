@@ -4,6 +4,7 @@ import {isDeepStrictEqual} from 'node:util'
 import {decode} from './decode.ts'
 import {alreadyExists, badRequest, conflict, forbidden, invalid, noSuchPath, notFound} from './errors.ts'
 import {dig, type Fields, type KubeObject, type ObjectMeta, without} from './objects.ts'
+import {boundTo, gracePeriod} from './pods.ts'
 import {CRDS, groupVersion, type Place, Registry, type Resource, resourceOf, servesStatus} from './resources.ts'
 import {keyOf, Store, type Stored} from './store.ts'
 
@@ -16,6 +17,8 @@ export interface WriteOptions {
 export interface DeleteOptions extends WriteOptions {
   readonly uid?: string | undefined
   readonly resourceVersion?: string | undefined
+  /** @default the pod's own */
+  readonly gracePeriodSeconds?: number | undefined
 }
 
 const NAMESPACES = 'namespaces'
@@ -24,12 +27,14 @@ export class Cluster {
   readonly registry = new Registry()
   readonly store: Store
   readonly #now: () => number
+  readonly #gracefulPods: boolean
   /** A resource is no longer served. */
   onResourceRemoved: (id: string) => void = () => {}
 
-  constructor(options: {historySize: number; now: () => number}) {
+  constructor(options: {historySize: number; now: () => number; gracefulPods: boolean}) {
     this.store = new Store(options.historySize)
     this.#now = options.now
+    this.#gracefulPods = options.gracefulPods
     const resource = this.registry.named(NAMESPACES)!
     for (const name of ['default', 'kube-system']) this.create({resource, version: 'v1'}, {metadata: {name}})
   }
@@ -80,7 +85,13 @@ export class Cluster {
     return this.#replace(place, old, decode(place, change({...old.object, apiVersion})), options)
   }
 
-  /** Returns the object as it was at the end, or, if finalizers hold it, as it stays. */
+  /** What a scheduler does. */
+  bind(place: Place, body: unknown, options: WriteOptions = {}): Stored {
+    const old = this.get(place)
+    return this.#write(place.resource, old.key, boundTo(place.resource, old.object, body, this.#time()), options)
+  }
+
+  /** Returns the object as it was at the end, or, if finalizers or its node hold it, as it stays. */
   delete(place: Place, options: DeleteOptions = {}): {gone: boolean; stored: Stored} {
     const {resource} = place
     const old = this.get(place)
@@ -96,13 +107,16 @@ export class Cluster {
     }
     if (resource.id === NAMESPACES && KEPT.has(metadata.name))
       throw forbidden(resource, metadata.name, 'this namespace may not be deleted')
-    if (!metadata.finalizers?.length) return {gone: true, stored: this.#remove(resource, old, options)}
-    if (metadata.deletionTimestamp) return {gone: false, stored: old}
+    const isPod = resource.id === 'pods'
+    const seconds = isPod && this.#gracefulPods ? gracePeriod(old.object, options.gracePeriodSeconds) : 0
+    if (seconds === 0 && !metadata.finalizers?.length) return {gone: true, stored: this.#remove(resource, old, options)}
+    if (metadata.deletionTimestamp && seconds >= (metadata.deletionGracePeriodSeconds ?? 0))
+      return {gone: false, stored: old}
     const marked = {
       ...metadata,
       ...(resource.generation && {generation: (metadata.generation ?? 0) + 1}),
-      deletionTimestamp: this.#time(),
-      deletionGracePeriodSeconds: 0,
+      deletionTimestamp: this.#time(seconds),
+      deletionGracePeriodSeconds: seconds,
     }
     return {gone: false, stored: this.#write(resource, old.key, {...old.object, metadata: marked}, options)}
   }
@@ -118,10 +132,12 @@ export class Cluster {
     if (uid && uid !== was.uid)
       throw conflict(resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${was.uid}`)
     if (resourceVersion && resourceVersion !== was.resourceVersion) throw conflict(resource, name)
-    const changed = place.status ? withStatusOf(old.object, draft) : this.#merged(place, old.object, draft)
+    const changed = place.status
+      ? withStatusWritten(resource, old.object, draft)
+      : this.#merged(place, old.object, draft)
     const next = {...changed, apiVersion: old.object.apiVersion}
     if (isDeepStrictEqual(next, old.object)) return old
-    const released = next.metadata.deletionTimestamp && !next.metadata.finalizers?.length
+    const released = next.metadata.deletionGracePeriodSeconds === 0 && !next.metadata.finalizers?.length
     return released ? this.#remove(resource, old, options) : this.#write(resource, old.key, next, options)
   }
 
@@ -173,9 +189,9 @@ export class Cluster {
     return invalid(resource.group ? `${resource.kind}.${resource.group}` : resource.kind, name!, problem)
   }
 
-  /** RFC 3339 in whole seconds, as metav1.Time. */
-  #time(): string {
-    return new Date(this.#now()).toISOString().replace(/\.\d+/, '')
+  /** So many seconds from now. RFC 3339 in whole seconds, as metav1.Time. */
+  #time(seconds = 0): string {
+    return new Date(this.#now() + seconds * 1000).toISOString().replace(/\.\d+/, '')
   }
 }
 
@@ -211,6 +227,21 @@ const randomSuffix = (): string => Array.from({length: 5}, () => 'bcdfghjklmnpqr
 function withStatusOf(object: KubeObject, source: KubeObject): KubeObject {
   return 'status' in source ? {...object, status: source.status!} : without(object, 'status')
 }
+
+/**
+ * What a write of the status changes. Of a built-in kind also what people and agents write into its metadata, as with the
+ * real server: network-status is such a write. Of custom kinds and their definitions nothing else.
+ */
+function withStatusWritten(resource: Resource, old: KubeObject, draft: KubeObject): KubeObject {
+  const next = withStatusOf(old, draft)
+  if (resource.custom || resource.id === CRDS) return next
+  const metadata = without(old.metadata, ...FREE)
+  for (const field of FREE)
+    if (draft.metadata[field] !== undefined) Object.assign(metadata, {[field]: draft.metadata[field]})
+  return {...next, metadata}
+}
+
+const FREE = ['labels', 'annotations', 'finalizers'] as const
 
 /** The status that an object is born with. A Node keeps its own: the kubelet registers with it. */
 function withFirstStatus(resource: Resource, version: string, object: KubeObject, now: string): KubeObject {

@@ -72,7 +72,9 @@ function resourceList(registry: Registry, group: string, version: string): Field
     const {plural, singular, kind, namespaced, shortNames, categories, versions} = resource
     const main = {name: plural, singularName: singular, namespaced, kind, verbs: VERBS, shortNames, categories}
     const status = {name: `${plural}/status`, singularName: '', namespaced, kind, verbs: ['get', 'patch', 'update']}
-    return versions.some(v => v.name === version && v.status) ? [main, status] : [main]
+    const binding = {name: 'pods/binding', singularName: '', namespaced, kind: 'Binding', verbs: ['create']}
+    const served = versions.some(v => v.name === version && v.status) ? [main, status] : [main]
+    return resource.id === 'pods' ? [...served, binding] : served
   })
   return {kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersion(group, version), resources}
 }

@@ -121,7 +121,7 @@ class Exchange {
     const one = (status: number, stored: Parameters<Format['one']>[0]) =>
       send(this.#response, status, format.one(stored))
     const watched = /^(true|1)$/i.test(this.#query.get('watch') ?? '')
-    switch (`${this.#method} ${place.name === undefined ? 'all' : place.status ? 'status' : 'one'}`) {
+    switch (`${this.#method} ${partOf(place)}`) {
       case 'GET all':
         if (watched) return this.#watch(place, format)
         return send(
@@ -137,6 +137,9 @@ class Exchange {
       case 'POST all':
         if (place.resource.namespaced && place.namespace === undefined) throw methodNotAllowed()
         return one(201, cluster.create(place, await this.#json(), dryRun))
+      case 'POST binding':
+        cluster.bind(place, await this.#json(), dryRun)
+        return send(this.#response, 201, JSON.stringify({...SUCCESS, code: 201}))
       case 'PUT one':
       case 'PUT status':
         return one(200, cluster.update(place, await this.#json(), dryRun))
@@ -190,35 +193,36 @@ class Exchange {
   }
 
   async #delete(place: Place, format: Format, options: {dryRun: boolean}): Promise<void> {
-    const {gone, stored} = this.#options.cluster.delete(place, {...options, ...(await this.#preconditions())})
+    const {gone, stored} = this.#options.cluster.delete(place, {...options, ...(await this.#deleteOptions())})
     if (!gone) return send(this.#response, 200, format.one(stored))
     const {group, plural: kind} = place.resource
     const {name, uid} = stored.object.metadata
     const details = {name, ...(group && {group}), kind, uid}
-    send(
-      this.#response,
-      200,
-      JSON.stringify({kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details}),
-    )
+    send(this.#response, 200, JSON.stringify({...SUCCESS, details}))
   }
 
   async #deleteAll(place: Place, format: Format, options: {dryRun: boolean}): Promise<void> {
     const {cluster} = this.#options
-    await this.#preconditions()
+    const {gracePeriodSeconds} = await this.#deleteOptions()
     const matches = selection(place, this.#query)
     const chosen = cluster.store.list(place.resource.id).filter(({object}) => matches(object))
     const deleted = chosen.map(({object: {metadata}}) => {
       const {name, namespace} = metadata
-      return cluster.delete({...place, name, namespace}, options).stored
+      return cluster.delete({...place, name, namespace}, {...options, gracePeriodSeconds}).stored
     })
     send(this.#response, 200, format.list(deleted, {resourceVersion: String(cluster.store.revision)}))
   }
 
-  async #preconditions(): Promise<{uid?: string; resourceVersion?: string}> {
-    const body = await bodyOf(this.#request)
-    const preconditions = body.length > 0 ? dig(parse(body), 'preconditions') : undefined
+  async #deleteOptions(): Promise<{uid?: string; resourceVersion?: string; gracePeriodSeconds?: number}> {
+    const bytes = await bodyOf(this.#request)
+    const body = bytes.length > 0 ? parse(bytes) : undefined
+    const preconditions = dig(body, 'preconditions')
     const texts = isFields(preconditions) ? Object.entries(preconditions).filter(([, v]) => typeof v === 'string') : []
-    return Object.fromEntries(texts)
+    const seconds = revisionIn(this.#query, 'gracePeriodSeconds') ?? dig(body, 'gracePeriodSeconds')
+    return {
+      ...Object.fromEntries(texts),
+      ...(typeof seconds === 'number' && {gracePeriodSeconds: Math.max(0, seconds)}),
+    }
   }
 
   async #patch(place: Place): Promise<(old: KubeObject) => unknown> {
@@ -237,6 +241,12 @@ class Exchange {
     return parse(await bodyOf(this.#request))
   }
 }
+
+/** meta/v1 Status. */
+const SUCCESS = {kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success'}
+
+const partOf = ({name, status, binding}: Place): string =>
+  name === undefined ? 'all' : status ? 'status' : binding ? 'binding' : 'one'
 
 const PATCHES: ReadonlyMap<string, (old: unknown, patch: unknown) => unknown> = new Map([
   ['application/json-patch+json', jsonPatch],

@@ -54,6 +54,7 @@ export function placeOf(registry: Registry, [root, ...path]: readonly string[]):
   const resource = registry.find(group, version, plural!)
   if (!resource || more.length > 0 || (inside && !resource.namespaced)) throw noSuchPath()
   if (name !== undefined && resource.namespaced && !inside) throw noSuchPath()
-  if (sub !== undefined && (sub !== 'status' || !servesStatus(resource, version))) throw noSuchPath()
-  return {resource, version, namespace, name, status: sub === 'status'}
+  const binding = sub === 'binding' && resource.id === 'pods'
+  if (sub !== undefined && !binding && (sub !== 'status' || !servesStatus(resource, version))) throw noSuchPath()
+  return {resource, version, namespace, name, status: sub === 'status', binding}
 }

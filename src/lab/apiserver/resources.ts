@@ -47,6 +47,8 @@ export interface Place {
   readonly namespace?: string | undefined
   readonly name?: string | undefined
   readonly status?: boolean
+  /** pods/binding. */
+  readonly binding?: boolean
 }
 
 export const servesStatus = (resource: Resource, version: string): boolean =>

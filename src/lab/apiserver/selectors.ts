@@ -51,7 +51,12 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     'involvedObject.namespace',
     'involvedObject.name',
     'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
     'reason',
+    'reportingComponent',
+    'source',
     'type',
   ],
 }
@@ -69,10 +74,13 @@ function fieldTests(resource: Resource, text: string): Matches[] {
       const [, field, sign, value] = /^\s*([^=!]+?)\s*(==|!=|=)\s*(.*?)\s*$/.exec(term) ?? []
       if (field === undefined) throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`)
       if (!served.includes(field)) throw badRequest(`field label not supported: ${field}`)
-      const path = field.split('.')
+      const path = (ELSEWHERE[field] ?? field).split('.')
       return object => (String(dig(object, ...path) ?? unset(field)) === value) === (sign !== '!=')
     })
 }
+
+/** Of selectable fields with another path in the object. */
+const ELSEWHERE: Readonly<Record<string, string>> = {source: 'source.component'}
 
 /** How an unset field reads in a selector: a boolean as false, all others empty. */
 const unset = (field: string): string => (field === 'spec.unschedulable' ? 'false' : '')

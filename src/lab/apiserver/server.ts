@@ -29,6 +29,11 @@ export interface ApiServerOptions {
   streamingLists?: boolean
   /** Bytes that may wait for a watcher that does not read, before it is cut. @default 64 MiB */
   maxWatchBacklog?: number
+  /**
+   * Whether a deleted pod that is bound to a node stays, marked, until a kubelet deletes it with a grace period of 0, as
+   * with the real server. @default false: nobody plays the kubelet
+   */
+  gracefulPods?: boolean
   /** Milliseconds since the epoch, for the objects' timestamps. @default Date.now */
   now?: () => number
 }
@@ -50,8 +55,8 @@ export interface ApiServer extends DirectCalls {
 const REQUESTS_KEPT = 5_000
 
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const {historySize = 10_000, now = Date.now, streamingLists = true} = options
-  const cluster = new Cluster({historySize, now})
+  const {historySize = 10_000, now = Date.now, streamingLists = true, gracefulPods = false} = options
+  const cluster = new Cluster({historySize, now, gracefulPods})
   const watches = new Watches(cluster.store, {
     bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000,
     maxBacklog: options.maxWatchBacklog ?? 64 * 1024 * 1024,

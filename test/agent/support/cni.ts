@@ -76,7 +76,10 @@ export class Runtime {
   }
 
   config({version = '1.0.0', config = {}}: Asked): object {
-    return {cniVersion: version, name: 'netgraft', type: 'netgraft', socket: this.socket, spool: this.spool, ...config}
+    // As containerd says it of a pod without annotations.
+    const runtimeConfig = {'io.kubernetes.cri.pod-annotations': null}
+    const own = {cniVersion: version, name: 'netgraft', type: 'netgraft', socket: this.socket, spool: this.spool}
+    return {...own, runtimeConfig, ...config}
   }
 
   variables(verb: Verb, pod: Pod | undefined, {env = {}}: Asked): Record<string, string> {

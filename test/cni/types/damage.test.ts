@@ -70,7 +70,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'bridge: veth deleted': {
     config: BRIDGE,
     damage: ({host}, veth) => host.ip('link', 'del', veth),
-    repaired: /has gone: the pod has to be started anew/,
+    repaired: /the host's end .* has gone$/,
   },
   'bridge: address of the pod removed': {
     config: BRIDGE,
@@ -114,7 +114,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'macvlan: parent deleted': {
     config: MACVLAN,
     damage: ({host}) => host.ip('link', 'del', 'm0'),
-    repaired: /no interface "m0"/,
+    repaired: /"eth0" has gone from the pod/,
   },
 }
 

@@ -59,6 +59,9 @@ export interface OurWorld extends World {
   readonly callOf: (call: Call) => Promise<PluginCall>
   /** Work that a DEL has left behind: waited for by `run`. */
   repair(call: Call): Promise<readonly string[] | string>
+  rebuild(call: Call): Promise<Answer>
+  /** No result and no error: it cannot be done in place. `call.prevResult` is that of `before`. */
+  update(call: Call, before: Call): Promise<Answer>
 }
 
 export async function twins(t: ExecutionContext): Promise<{theirs: World; ours: OurWorld}> {
@@ -195,15 +198,22 @@ export async function ourWorld(
     }
   }
   const plugin = (type: string): NativePlugin => plugins[type]!
-  const run = async (verb: Verb, call: Call): Promise<Answer> => {
+  const answer = async (
+    call: Call,
+    work: (plugin: NativePlugin, call: PluginCall) => Promise<unknown>,
+  ): Promise<Answer> => {
     try {
-      const result = await within<unknown>(call, made => plugin(call.config.type)[verb](made))
+      const result = await within<unknown>(call, made => work(plugin(call.config.type), made))
       return result ? {result: formatResult(result as CniResult, '1.0.0')} : {}
     } catch (error) {
       if (!(error instanceof CniError)) throw error
       return {error: error.message}
     }
   }
+  const run = (verb: Verb, call: Call) => answer(call, (plugin, made) => plugin[verb](made))
+  const rebuild = (call: Call) => answer(call, (plugin, made) => plugin.rebuild!(made))
+  const update = (call: Call, before: Call) =>
+    answer(call, (plugin, made) => plugin.update!(made, {config: configOf(before, dataDir), args: before.args ?? ''}))
   const repair = async (call: Call): Promise<readonly string[] | string> => {
     try {
       return await within(call, made => plugin(call.config.type).repair!(made))
@@ -212,7 +222,7 @@ export async function ourWorld(
       return error.message
     }
   }
-  return {host, pod, dataDir, run, ports, masked, plugin, callOf, repair}
+  return {host, pod, dataDir, run, ports, masked, plugin, callOf, repair, rebuild, update}
 }
 
 /** What IPAM has on disk. */

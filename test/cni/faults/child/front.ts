@@ -1,7 +1,9 @@
 /** The CNI front as the agent opens it, without an API server: its doors counted, its requests called directly. */
+
 import {join} from 'node:path'
 import {masked} from '../../../../src/agent/cni.ts'
 import {type OpenFront, openFront} from '../../../../src/agent/cni-open.ts'
+import {NO_NETWORKS} from '../../../../src/cni/networks.ts'
 import {decodeRequest} from '../../../../src/cni/protocol.ts'
 import {recover, removeDead} from '../../../../src/cni/recovery.ts'
 import {drainSpool} from '../../../../src/cni/spool.ts'
@@ -55,6 +57,7 @@ export async function openAgent({folder, netns, ranges, masquerade}: AgentOption
       searchPath: '/usr/sbin:/usr/bin:/sbin:/bin',
       site: async () => ({ranges: ranges.map(parseCidr), mtu: {4: 1400, 6: 1400}}),
       masquerade: masquerading,
+      networks: NO_NETWORKS,
       done: quiet,
       signal: new AbortController().signal,
     },

@@ -1,0 +1,169 @@
+/** Tells users of their pods' networks: the status annotations, in one write, and Events. */
+import {map, type OperatorFunction, pipe, tap} from 'rxjs'
+import {
+  type AttachmentState,
+  attachmentsStatus,
+  type InterfaceFacts,
+  networkStatus,
+  parseStates,
+} from '../attach/status.ts'
+import type {Entry} from '../cni/journal.ts'
+import {type KubeClient, pathOf} from '../kube/client.ts'
+import {createEvent, type PodEvent} from '../kube/events.ts'
+import type {Config} from '../model/config.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import {coalesceByKey} from '../streams/keyed.ts'
+import {ApiError} from '../streams/list-watch.ts'
+import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
+import {eventsOf} from './attach-events.ts'
+import type {PodReport} from './pod-pass.ts'
+import type {Pods} from './pods.ts'
+
+interface Edges {
+  readonly config: Config
+  readonly client: KubeClient
+  readonly pods: Pods
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** What is known of what a pod's user has been told. */
+interface Told {
+  readonly uid: string
+  states: readonly AttachmentState[]
+  /** Not sent yet. */
+  readonly events: PodEvent[]
+  report: PodReport & {readonly pod: PodFacts}
+  /** The annotations that were written last, and when: the watch tells of them a moment later. */
+  written?: {readonly annotations: Annotations; readonly at: number}
+}
+
+type Annotations = Readonly<Record<string, string | null>>
+
+/** Of one pod, that are kept for a while when the API server does not take them. */
+const EVENTS_MAX = 50
+/** Milliseconds. */
+const HEARD_MS = 2000
+const WRITE_MS = 5000
+
+interface Outcome {
+  readonly over: boolean
+  readonly error?: unknown
+}
+
+export function tellPods({config, client, pods, log, metrics}: Edges): OperatorFunction<PodReport, unknown> {
+  const known = new Map<PodKey, Told>()
+  let failing = false
+
+  const hear = (report: PodReport): void => {
+    const {key, pod} = report
+    if (!pod) return void known.delete(key)
+    let told = known.get(key)
+    if (told?.uid !== pod.uid) {
+      const states = parseStates(pod.annotations[POD_ANNOTATIONS.attachmentsStatus])
+      told = {uid: pod.uid, states, events: [], report: {...report, pod}}
+      known.set(key, told)
+    }
+    told.events.push(...eventsOf(told.states, report))
+    told.events.splice(0, told.events.length - EVENTS_MAX)
+    told.states = report.states
+    told.report = {...report, pod}
+  }
+
+  const tell = async (key: PodKey, signal: AbortSignal): Promise<Outcome> => {
+    const told = known.get(key)
+    if (!told) return {over: true}
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(WRITE_MS)])
+    const {pod} = told.report
+    const annotations = missing(told, pods.items.get(key) ?? pod)
+    try {
+      if (annotations) {
+        await client.request(
+          'PATCH',
+          `${pathOf({group: '', version: 'v1', resource: 'pods', namespace: pod.namespace}, pod.name)}/status`,
+          {
+            contentType: 'application/merge-patch+json',
+            // Never the pod of that name that has come since.
+            body: {metadata: {uid: pod.uid, annotations}},
+            signal: limit,
+          },
+        )
+        told.written = {annotations: {...told.written?.annotations, ...annotations}, at: performance.now()}
+      }
+      while (told.events.length > 0) {
+        await createEvent(client, pod, told.events[0]!, {host: config.node ?? '', signal: limit})
+        told.events.shift()
+      }
+      return {over: false}
+    } catch (error) {
+      // It has gone in the meantime.
+      if (error instanceof ApiError && error.status === 404) {
+        known.delete(key)
+        return {over: true}
+      }
+      return {over: false, error}
+    }
+  }
+
+  return pipe(
+    tap(hear),
+    map(({key}) => key),
+    coalesceByKey<PodKey, Outcome>(tell, {
+      failed: ({error}) => error !== undefined,
+      over: ({over}) => over,
+      onThrow: error => ({over: false, error}),
+      backoff: {baseMs: 200},
+      restMs: 50,
+    }),
+    tap(({error}) => {
+      if (error !== undefined) {
+        metrics.apiErrors.inc({
+          resource: 'pods',
+          code: error instanceof ApiError ? (error.status ?? error.code) : 'unknown',
+        })
+        if (!failing) log.warn("what pods' networks are cannot be written; trying again", {err: error})
+      }
+      failing = error !== undefined
+    }),
+  )
+}
+
+/** Annotations that are not as they should be; undefined: none. */
+function missing({report, written}: Told, now: PodFacts): Annotations | undefined {
+  const {states, first, more} = report
+  const has = now.annotations
+  // Another program's business.
+  if (states.length === 0 && has[POD_ANNOTATIONS.attachmentsStatus] === undefined) return undefined
+  const wanted: Record<string, string | null> = {
+    [POD_ANNOTATIONS.networkStatus]: networkStatus(first && factsOf(first), more.map(factsOf)),
+    [POD_ANNOTATIONS.attachmentsStatus]:
+      states.length === 0 ? null : attachmentsStatus(states, has[POD_ANNOTATIONS.attachmentsStatus], Date.now()),
+  }
+  const recent = written && performance.now() - written.at < HEARD_MS ? written.annotations : {}
+  const unlike = Object.entries(wanted).filter(
+    ([name, text]) => (has[name] ?? null) !== text && !(name in recent && sameStatus(recent[name]!, text)),
+  )
+  return unlike.length === 0 ? undefined : Object.fromEntries(unlike)
+}
+
+/** But for the time since when it is so, which the first of two writes has told. */
+const sameStatus = (a: string | null, b: string | null): boolean => timeless(a) === timeless(b)
+
+const timeless = (text: string | null): string | null => text?.replaceAll(/"since":"[^"]*"/g, '') ?? null
+
+function factsOf({plan, result}: Entry): InterfaceFacts {
+  const {attachment, ifname, list} = plan
+  const own = result?.interfaces.find(({name, sandbox}) => name === ifname && sandbox !== undefined)
+  const definition = attachment?.definition
+  return {
+    name: definition ? [definition.namespace, definition.name].filter(Boolean).join('/') : list.name,
+    interface: ifname,
+    ips: result?.ips.map(({address}) => address) ?? [],
+    mac: own?.mac,
+    mtu: own?.mtu,
+    gateway: attachment?.selection.defaultRoute,
+    dns: result?.dns ?? {},
+    device: attachment?.device,
+  }
+}

@@ -1,0 +1,103 @@
+/** Networks of running pods: what their annotations ask for is attached, changed and taken away, and told of. */
+import {EMPTY, filter, from, merge, mergeMap, type Observable, of, tap, timer} from 'rxjs'
+import type {KubeClient} from '../kube/client.ts'
+import type {Config} from '../model/config.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import {coalesceByKey} from '../streams/keyed.ts'
+import type {PodKey} from '../streams/pods.ts'
+import {attachReporter} from './attach-report.ts'
+import {tellPods} from './attach-tell.ts'
+import type {EntryChange} from './cni-entries.ts'
+import type {OpenFront} from './cni-open.ts'
+import type {Definitions} from './definitions.ts'
+import type {Lookup} from './pod-networks.ts'
+import {createPodPass, isFurther, type PodPassPorts, type PodReport} from './pod-pass.ts'
+import type {Pods} from './pods.ts'
+
+export interface AttachEdges {
+  readonly config: Config
+  readonly client: KubeClient
+  readonly pods: Pods
+  readonly definitions: Definitions
+  readonly lookup: Lookup
+  readonly findSandbox: PodPassPorts['findSandbox']
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Milliseconds. */
+const RETRY = {baseMs: 200, capMs: 30_000} as const
+const REST_MS = 20
+
+/** `changes$`: entries of the journal. One stream that never ends by itself, and never fails. */
+export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges: AttachEdges): Observable<unknown> {
+  const {config, pods, lookup, log, metrics} = edges
+  if (!config.attachments.enabled) return EMPTY
+  const ended = new Set<string>()
+  const pass = createPodPass({
+    ...open,
+    lookup,
+    pod: key => pods.items.get(key),
+    findSandbox: async (pod, signal) => {
+      const found = await edges.findSandbox(pod, signal)
+      // The runtime may call a sandbox ready that it has already taken the network of.
+      return found && ended.has(found.containerId) ? undefined : found
+    },
+    deadlineMs: config.cni.deadlineSeconds * 1000,
+    log,
+  })
+  const due$ = merge(
+    pods.changed$.pipe(mergeMap(key => (key === undefined ? everyPod(pods) : of(key)))),
+    edges.definitions.changed$.pipe(mergeMap(name => users(edges, name))),
+    changes$.pipe(tap(remember(ended)), mergeMap(concerned)),
+    timer(config.kernel.resyncSeconds * 1000, config.kernel.resyncSeconds * 1000).pipe(mergeMap(() => everyPod(pods))),
+  )
+  const reports$ = due$.pipe(
+    coalesceByKey<PodKey, PodReport | undefined>(pass, {
+      failed: report => report === undefined || report.failed,
+      over: report => report !== undefined && report.pod === undefined,
+      onThrow: error => void log.error('the pass of a pod broke; trying again', {err: error}),
+      backoff: RETRY,
+      restMs: REST_MS,
+    }),
+    filter(report => report !== undefined),
+    tap(attachReporter(log, metrics)),
+  )
+  return reports$.pipe(tellPods(edges))
+}
+
+const everyPod = (pods: Pods): Observable<PodKey> => from([...pods.items.keys()])
+
+/** Pods that ask for a definition; undefined: for any. */
+function users({pods, lookup}: AttachEdges, name: string | undefined): PodKey[] {
+  return [...pods.items].flatMap(([key, pod]) => {
+    const {selected} = lookup.parse(pod)
+    const asks = name === undefined ? selected.length > 0 : selected.some(({selection}) => nameOf(selection) === name)
+    return asks ? [key] : []
+  })
+}
+
+const nameOf = ({namespace, name}: {readonly namespace: string; readonly name: string}): string =>
+  `${namespace}/${name}`
+
+/** Sandboxes whose first interface was taken away, the newest of them. */
+const remember =
+  (ended: Set<string>) =>
+  ({before, entry}: EntryChange): void => {
+    if (!before || entry || isFurther(before.plan)) return
+    ended.add(before.plan.containerId)
+    if (ended.size > ENDED_MAX) ended.delete(ended.values().next().value!)
+  }
+
+const ENDED_MAX = 1000
+
+/** Of our own passes nothing is due; of what others have begun and ended, and of what has gone by itself. */
+function concerned({before, entry}: EntryChange): PodKey[] {
+  const plan = (entry ?? before)?.plan
+  if (!plan?.pod) return []
+  const isDue = isFurther(plan)
+    ? entry === undefined || (entry.state === 'added' && plan.attachment?.origin === 'request')
+    : entry?.state === 'added'
+  return isDue ? [`${plan.pod.namespace}/${plan.pod.name}`] : []
+}

@@ -1,0 +1,117 @@
+/** Network definitions by name: out of what is watched, and asked for where that does not know it. */
+import {merge, type Observable, tap} from 'rxjs'
+import {type KubeClient, pathOf} from '../kube/client.ts'
+import type {Definition, DefinitionKind, Dialect} from '../model/attachment.ts'
+import type {Config} from '../model/config.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import {changedKeys} from '../streams/changed-keys.ts'
+import {DEFINITIONS, definitionStream, projectDefinition} from '../streams/definitions.ts'
+import {ApiError} from '../streams/list-watch.ts'
+import type {Notice} from '../streams/reflector.ts'
+import type {View} from '../streams/view.ts'
+import {contactReporter, reflectorReporter} from './notices.ts'
+
+export interface Definitions {
+  /**
+   * Each annotation's own kind first, then the other one. Undefined: there is none. Rejects with ApiError where that
+   * cannot be known.
+   */
+  find(name: DefinitionName, dialect: Dialect, signal: AbortSignal): Promise<Definition | undefined>
+  /** "namespace/name" of what has changed; undefined: anything may have. */
+  readonly changed$: Observable<string | undefined>
+}
+
+export interface DefinitionName {
+  readonly namespace: string
+  readonly name: string
+}
+
+const ORDER: Readonly<Record<Dialect, readonly DefinitionKind[]>> = {
+  npwg: ['NetworkAttachmentDefinition', 'Network'],
+  kaloom: ['Network', 'NetworkAttachmentDefinition'],
+}
+
+/** Milliseconds for which what the API server said is not asked again: "there is none", for what is not watched yet. */
+const ASK_AGAIN_MS = 1000
+
+interface Edges {
+  readonly config: Config
+  readonly client: KubeClient
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** `changed$` must be subscribed to. */
+export function createDefinitions({config, client, log, metrics}: Edges): Definitions {
+  const {namespaces} = config.attachments
+  const scopes = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)]
+  const watched = (['NetworkAttachmentDefinition', 'Network'] as const).flatMap(kind =>
+    scopes.map(namespace => ({kind, namespace, latest: undefined as View<string, Definition> | undefined})),
+  )
+  const absent = new Map<string, number>()
+
+  const changed$ = merge(
+    ...watched.map(watch => {
+      const report = reflectorReporter(DEFINITIONS[watch.kind].resource, log, metrics)
+      const {resource} = DEFINITIONS[watch.kind]
+      return definitionStream(watch.kind, client.listWatch({...DEFINITIONS[watch.kind], namespace: watch.namespace}), {
+        notice: quietAbsence(report, log, resource),
+        heard: contactReporter(resource, metrics),
+      }).pipe(
+        tap(view => {
+          watch.latest = view
+        }),
+        changedKeys(),
+      )
+    }),
+  )
+
+  const ask = async (kind: DefinitionKind, {namespace, name}: DefinitionName, signal: AbortSignal) => {
+    const key = `${kind} ${namespace}/${name}`
+    const asked = absent.get(key)
+    if (asked !== undefined && performance.now() - asked < ASK_AGAIN_MS) return undefined
+    try {
+      const path = pathOf({...DEFINITIONS[kind], namespace}, name)
+      return projectDefinition(kind, await client.request('GET', path, {signal}))
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error
+      if (absent.size > ABSENT_MAX) absent.clear()
+      absent.set(key, performance.now())
+      return undefined
+    }
+  }
+
+  return {
+    changed$,
+    find: async (wanted, dialect, signal) => {
+      const key = `${wanted.namespace}/${wanted.name}`
+      const asking: DefinitionKind[] = []
+      for (const kind of ORDER[dialect]) {
+        const mine = watched.filter(watch => watch.kind === kind)
+        const view = mine.find(({namespace}) => namespace === undefined || namespace === wanted.namespace)?.latest
+        const found = view?.synced ? view.items.get(key) : undefined
+        if (found) return found
+        asking.push(kind)
+      }
+      // It may have been made a moment ago, or its kind is not watched yet.
+      for (const kind of asking) {
+        const found = await ask(kind, wanted, signal)
+        if (found) return found
+      }
+      return undefined
+    },
+  }
+}
+
+const ABSENT_MAX = 1000
+
+/** A cluster need not have both kinds: that is told once, and looked for all the same. */
+function quietAbsence(report: (notice: Notice) => void, log: Logger, resource: string): (notice: Notice) => void {
+  let told = false
+  return notice => {
+    if (notice.type !== 'failed' || notice.error.status !== 404) return report(notice)
+    if (!told) log.info('the cluster has no such resource; it is used as soon as there is one', {resource})
+    told = true
+  }
+}

@@ -1,0 +1,312 @@
+/** What a pod's annotations ask for, looked up: definitions, who may use them, devices, and the lists to be run. */
+import {readdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {assignNames, hashName} from '../attach/names.ts'
+import type {Named, Resolved, Unresolved} from '../attach/plan.ts'
+import {isResolved} from '../attach/plan.ts'
+import {type ParsedSelections, parseDefaultNetwork, parseSelections} from '../attach/selections.ts'
+import {useRefusal} from '../attach/use.ts'
+import type {OwnConfig} from '../cni/default-network.ts'
+import {argsOf, canonicalConfig, listOf, titleOf} from '../cni/definition.ts'
+import {CniError} from '../cni/error.ts'
+import type {PlannedAttachment, PlannedList} from '../cni/journal.ts'
+import type {PlannedInterface, PodNetworks, PodStart} from '../cni/networks.ts'
+import {NOTHING_MORE} from '../cni/networks.ts'
+import {isRecord} from '../cni/record.ts'
+import {type CniRequest, type PodRef, parseArgs} from '../cni/request.ts'
+import type {Definition, Selected, Selection} from '../model/attachment.ts'
+import type {Config} from '../model/config.ts'
+import {quoted} from '../model/errors.ts'
+import {POD_ANNOTATIONS, type PodFacts} from '../streams/pods.ts'
+import type {Definitions} from './definitions.ts'
+import type {Pods} from './pods.ts'
+
+/** Devices that the kubelet has allocated to a pod, by resource name. */
+export type Devices = (
+  pod: {readonly namespace: string; readonly name: string},
+  signal: AbortSignal,
+) => Promise<ReadonlyMap<string, readonly string[]>>
+
+export interface Lookup extends PodNetworks {
+  parse(pod: PodFacts): ParsedSelections
+  /** In their order. `standing`: devices that the pod's networks have already, by interface. */
+  resolve(
+    pod: PodRef,
+    wanted: readonly Named[],
+    standing: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<readonly (Named & {readonly resolution: Resolved<PlannedList> | Unresolved})[]>
+}
+
+export interface LookupPorts {
+  readonly config: Config
+  readonly pods: Pods
+  readonly definitions: Definitions
+  readonly devices: Devices
+}
+
+/** What containerd hands over with each ADD: the capability of that name. */
+const CRI_ANNOTATIONS = 'io.kubernetes.cri.pod-annotations'
+/** Milliseconds for one question to the API server within an ADD. */
+const ASK_MS = 5000
+/** Of definitions that say none. */
+const CNI_VERSION = '1.0.0'
+
+export function createLookup({config, pods, definitions, devices}: LookupPorts): Lookup {
+  const rules = config.attachments
+  const parsed = new WeakMap<object, ParsedSelections>()
+
+  const parse = (annotations: Readonly<Record<string, string>>, namespace: string): ParsedSelections => {
+    const known = parsed.get(annotations)
+    if (known) return known
+    const fresh = parseSelections(annotations, namespace)
+    parsed.set(annotations, fresh)
+    return fresh
+  }
+
+  /** Of a pod that starts. Rejects with CniError (11). */
+  const annotationsOf = async (
+    pod: PodRef,
+    {runtimeConfig}: OwnConfig,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>> => {
+    const given = runtimeConfig[CRI_ANNOTATIONS]
+    // A pod that has none is told of by null.
+    if (given !== undefined) return isRecord(given) ? textsOf(given) : {}
+    const known = pods.items.get(`${pod.namespace}/${pod.name}`)
+    if (known && isSamePod(pod, known)) return known.annotations
+    const title = quoted(`${pod.namespace}/${pod.name}`)
+    const asked = await pods.ask(pod, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])).catch(cause => {
+      throw new CniError(
+        'tryAgainLater',
+        `which networks pod ${title} asks for is not known: ${(cause as Error).message}; it starts once that is`,
+        {cause},
+      )
+    })
+    if (asked && isSamePod(pod, asked)) return asked.annotations
+    throw new CniError(
+      'tryAgainLater',
+      `which networks pod ${title} asks for is not known: the API server has ${asked ? 'another pod of that name' : 'no such pod'}; it starts once that is`,
+    )
+  }
+
+  const resolveOne = async (
+    pod: PodRef,
+    {at, selection}: Selected,
+    device: {readonly standing: string | undefined; readonly taken: Set<string>},
+    signal: AbortSignal,
+  ): Promise<Resolved<PlannedList> | Unresolved> => {
+    const refusal = useRefusal(rules, pod.namespace, selection)
+    if (refusal !== undefined) return {reason: `${at}: ${refusal}`, again: false}
+    try {
+      const definition = await definitions.find(selection, selection.dialect, signal)
+      if (!definition) {
+        const name = quoted(`${selection.namespace}/${selection.name}`)
+        return {reason: `${at}: there is no network definition ${name}; create it, or correct the name`, again: true}
+      }
+      const allocated = await deviceOf(pod, definition, selection, device, signal)
+      const whole = await withFile(definition, config.attachments.definitionsFolder)
+      const canonical = canonicalConfig(whole)
+      const list = listOf(whole, {selection, config: canonical, device: allocated, cniVersion: CNI_VERSION})
+      const {kind, namespace, name} = definition
+      return {definition: {kind, namespace, name}, config: canonical, device: allocated, list}
+    } catch (error) {
+      if (signal.aborted) throw error
+      const again = !(error instanceof CniError) || error.code === 'tryAgainLater'
+      return {reason: `${at}: ${(error as Error).message}`, again}
+    }
+  }
+
+  const deviceOf = async (
+    pod: PodRef,
+    definition: Definition,
+    {deviceId}: Selection,
+    {standing, taken}: {readonly standing: string | undefined; readonly taken: Set<string>},
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
+    const {resourceName} = definition
+    if (resourceName === undefined && deviceId === undefined) return undefined
+    if (standing !== undefined && (deviceId === undefined || deviceId === standing)) return standing
+    if (resourceName === undefined)
+      throw new CniError(
+        'invalidConfig',
+        `deviceID ${quoted(deviceId!)} is refused: ${titleOf(definition)} names no device resource (annotation k8s.v1.cni.cncf.io/resourceName)`,
+      )
+    const allocated = (await devices(pod, signal)).get(resourceName) ?? []
+    if (deviceId !== undefined && !allocated.includes(deviceId))
+      throw new CniError(
+        'invalidConfig',
+        `deviceID ${quoted(deviceId)} of ${quoted(resourceName)} has not been allocated to this pod; leave it away`,
+      )
+    const free = deviceId ?? allocated.find(each => !taken.has(each))
+    if (free === undefined || taken.has(free))
+      throw new CniError(
+        'tryAgainLater',
+        `the kubelet has allocated no ${allocated.length > 0 ? 'further ' : ''}device of ${quoted(resourceName)} to this pod; ask for it in the resources of a container`,
+      )
+    taken.add(free)
+    return free
+  }
+
+  const lookup: Lookup = {
+    parse: ({annotations, namespace}) => parse(annotations, namespace),
+
+    resolve: async (pod, wanted, standing, signal) => {
+      const taken = new Set(standing.values())
+      const wishes = []
+      for (const each of wanted) {
+        const device = {standing: standing.get(each.ifname), taken}
+        wishes.push({...each, resolution: await resolveOne(pod, each.selected, device, signal)})
+      }
+      return wishes
+    },
+
+    atStart: async (request, own, signal) => {
+      const delegates = furtherDelegates(request, own)
+      const {pod} = request
+      if (!pod || !rules.enabled) return delegates.length > 0 ? {more: delegates} : NOTHING_MORE
+      const annotations = await annotationsOf(pod, own, signal)
+      const {selected, problems} = parse(annotations, pod.namespace)
+      const override = annotations[POD_ANNOTATIONS.defaultNetwork]
+      if (problems.length > 0) throw refusedBy(problems)
+      if (selected.length === 0 && override === undefined)
+        return delegates.length > 0 ? {more: delegates} : NOTHING_MORE
+      return start(request, pod, {selected, override, delegates}, signal)
+    },
+
+    one: async (request, network, own, signal) => {
+      const {pod} = request
+      if (!pod || !rules.enabled)
+        throw new CniError(
+          'invalidEnvironment',
+          'CNI_ARGS has K8S_POD_NETWORK, but no K8S_POD_NAMESPACE and K8S_POD_NAME; say which pod it is',
+        )
+      const known = pods.items.get(`${pod.namespace}/${pod.name}`)
+      const annotations = known?.annotations ?? (await annotationsOf(pod, own, signal).catch(() => ({})))
+      const asked = parse(annotations, pod.namespace).selected.find(
+        ({selection}) => selection.name === network && hashNameOr(selection) === request.ifname,
+      )
+      const mac = parseArgs(request.args).get('K8S_POD_IFMAC')
+      const single = parseSelections(
+        {[POD_ANNOTATIONS.kaloom]: JSON.stringify([{name: network, ...(mac && {ifMac: mac})}])},
+        pod.namespace,
+      )
+      if (!asked && single.problems.length > 0) throw refusedBy(single.problems)
+      const selected = asked ?? {...single.selected[0]!, at: 'K8S_POD_NETWORK'}
+      const [wish] = await lookup.resolve(pod, [{selected, ifname: request.ifname}], new Map(), signal)
+      return plannedOf(request, pod, wish!, asked ? 'annotation' : 'request')
+    },
+  }
+
+  const start = async (
+    request: CniRequest,
+    pod: PodRef,
+    asked: {
+      readonly selected: readonly Selected[]
+      readonly override: string | undefined
+      readonly delegates: readonly PlannedInterface[]
+    },
+    signal: AbortSignal,
+  ): Promise<PodStart> => {
+    const {selected, override, delegates} = asked
+    const primary = selected.find(({selection}) => selection.primary)
+    const instead = primary ?? (override === undefined ? undefined : overrideOf(override, pod))
+    const others = selected.filter(({selection}) => !selection.primary)
+    const {named, problems} = assignNames(others, delegates.map(standingOf), {taken: new Set([request.ifname])})
+    if (problems.length > 0) throw refusedBy(problems)
+    const first: Named[] = instead ? [{selected: instead, ifname: request.ifname}] : []
+    const wishes = await lookup.resolve(pod, [...first, ...named], new Map(), signal)
+    const planned = wishes
+      .filter(({selected: {selection}, resolution}) => isResolved(resolution) || !selection.optional)
+      .map(wish => plannedOf(request, pod, wish, 'pod'))
+    const more = planned.filter(({ifname}) => ifname !== request.ifname)
+    const own = planned.find(({ifname}) => ifname === request.ifname)
+    return {
+      ...(own && {
+        first: {list: own.list, args: own.args, ...(primary && {attachment: own.attachment})},
+      }),
+      // Whoever is primary has no delegates beside it.
+      more: primary ? more : [...delegates, ...more],
+    }
+  }
+
+  return lookup
+}
+
+const hashNameOr = ({interface: given, name}: Selection): string => given ?? hashName(name)
+
+/** Throws CniError. */
+function overrideOf(value: string, pod: PodRef): Selected | undefined {
+  const found = parseDefaultNetwork(value, pod.namespace)
+  if (!found) return undefined
+  if ('selection' in found) return found
+  throw refusedBy([found])
+}
+
+function refusedBy(problems: readonly {readonly message: string}[]): CniError {
+  const [first, ...rest] = problems
+  const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`
+  const details = rest.map(({message}) => message).join('\n')
+  return new CniError('invalidConfig', `${first!.message}${more}`, details === '' ? {} : {details})
+}
+
+/** Throws CniError where it cannot be had. */
+function plannedOf(
+  {containerId}: CniRequest,
+  pod: PodRef,
+  {selected, ifname, resolution}: Named & {readonly resolution: Resolved<PlannedList> | Unresolved},
+  origin: PlannedAttachment['origin'],
+): PlannedInterface {
+  if (!isResolved(resolution))
+    throw new CniError(resolution.again ? 'tryAgainLater' : 'invalidConfig', resolution.reason)
+  const {list, definition, config, device} = resolution
+  const {selection} = selected
+  return {
+    ifname,
+    list,
+    args: argsOf(pod, containerId, selection),
+    attachment: {origin, selection, definition, config, ...(device !== undefined && {device})},
+  }
+}
+
+const standingOf = ({ifname, attachment}: PlannedInterface) => ({ifname, selection: attachment.selection})
+
+/** Of kactus' config: those that are not the master have the name that follows from theirs. */
+function furtherDelegates(request: CniRequest, {delegates, name: network, cniVersion}: OwnConfig): PlannedInterface[] {
+  const {pod, containerId} = request
+  if (delegates.length < 2) return []
+  return delegates
+    .filter(each => each.masterPlugin !== true && each.masterplugin !== true)
+    .map(({masterPlugin, masterplugin, ...conf}) => {
+      const name = typeof conf.name === 'string' && conf.name !== '' ? conf.name : String(conf.type)
+      const definition = {kind: 'Network', namespace: '', name} as const
+      const config = JSON.stringify(conf)
+      const selection: Selection = {dialect: 'kaloom', namespace: '', name, startOnly: true}
+      const list = listOf({...definition, name: network, config}, {selection, config, cniVersion})
+      const args = pod ? argsOf(pod, containerId, {}) : request.args
+      return {ifname: hashName(name), list, args, attachment: {origin: 'pod', selection, definition, config}}
+    })
+}
+
+/** A static pod has one UID in the API and another one, its config's hash, at the runtime. */
+export const isSamePod = ({uid}: PodRef, facts: PodFacts): boolean =>
+  uid === undefined || uid === facts.uid || uid === facts.annotations[POD_ANNOTATIONS.configHash]
+
+const textsOf = (record: Readonly<Record<string, unknown>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+
+/** A definition without a config means the file of the node that has its name. Rejects with CniError. */
+async function withFile(definition: Definition, folder: string): Promise<Definition> {
+  if (definition.config.trim() !== '') return definition
+  const names = await readdir(folder).catch((): string[] => [])
+  for (const name of names.filter(each => /\.(conf|json|conflist)$/.test(each)).sort()) {
+    try {
+      const config = await readFile(join(folder, name), 'utf8')
+      if (JSON.parse(config)?.name === definition.name) return {...definition, config}
+    } catch {}
+  }
+  throw new CniError(
+    'tryAgainLater',
+    `${titleOf(definition)} has no config, and ${quoted(folder)} no file of a network of that name; give it one`,
+  )
+}

@@ -1,0 +1,419 @@
+/** One pod's pass: what its annotations ask for, against what it has. Level-triggered; the journal and the kernel know what it has. */
+import {assignNames} from '../attach/names.ts'
+import {planAttachments, type Standing, type Wanted, type Wish} from '../attach/plan.ts'
+import type {AttachmentState} from '../attach/status.ts'
+import type {Attachments} from '../cni/attachments.ts'
+import {argsOf} from '../cni/definition.ts'
+import {type Entry, keyOf, type Plan, type PlannedAttachment, type PlannedList} from '../cni/journal.ts'
+import type {AttachmentKey} from '../cni/request.ts'
+import type {CniResult} from '../cni/result.ts'
+import type {Serial} from '../cni/serial.ts'
+import type {Selected, Selection, SelectionProblem} from '../model/attachment.ts'
+import {quoted} from '../model/errors.ts'
+import type {Logger} from '../model/logger.ts'
+import type {Namespaces, Sandbox} from '../model/namespace.ts'
+import type {PodFacts, PodKey} from '../streams/pods.ts'
+import {isSamePod, type Lookup} from './pod-networks.ts'
+
+/** What was done to an attachment. */
+export interface PodAction {
+  readonly op: 'attach' | 'detach' | 'update' | 'replace'
+  /** "namespace/name" of the definition. */
+  readonly network: string
+  readonly ifname: string
+  /** Of its first plugin. */
+  readonly type: string
+  /** Milliseconds. */
+  readonly ms: number
+  /** Undefined: it was done. */
+  readonly error?: Error | undefined
+}
+
+export interface PodReport {
+  readonly key: PodKey
+  /** Undefined: it has gone, or its networks are none of ours. */
+  readonly pod?: PodFacts | undefined
+  /** In the order of the annotations. */
+  readonly states: readonly AttachmentState[]
+  readonly actions: readonly PodAction[]
+  /** Of its first interface. */
+  readonly first?: Entry | undefined
+  /** What it has now, beside that. */
+  readonly more: readonly Entry[]
+  /** To be tried again. */
+  readonly failed: boolean
+}
+
+/** Where a pod's networks are to be made. */
+export interface PodSandbox {
+  readonly containerId: string
+  readonly netns: string
+  /** CNI_PATH. */
+  readonly path: readonly string[]
+  readonly network: string
+  /** Undefined: the journal does not know it. */
+  readonly first?: Entry
+}
+
+export interface PodPassPorts {
+  readonly attachments: Attachments
+  readonly serial: Serial
+  readonly namespaces: Namespaces
+  readonly lookup: Lookup
+  readonly pod: (key: PodKey) => PodFacts | undefined
+  /** Of a running pod that the journal does not know. */
+  readonly findSandbox: (pod: PodFacts, signal: AbortSignal) => Promise<PodSandbox | undefined>
+  /** Whether the agent itself makes all of it. */
+  readonly isNative: (list: PlannedList) => boolean
+  /** Of an interface that bears our marks, what ADD once answered. */
+  readonly standing: (sandbox: Sandbox, key: AttachmentKey) => Promise<CniResult | undefined>
+  /** Milliseconds. */
+  readonly deadlineMs: number
+  readonly log: Logger
+}
+
+/** Milliseconds that what comes next waits for what has been taken away to be gone. */
+const GONE_MS = 3000
+
+export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortSignal) => Promise<PodReport> {
+  const {attachments, serial, lookup} = ports
+
+  return async (key, signal) => {
+    const none = {key, states: [], actions: [], more: [], failed: false}
+    const pod = ports.pod(key)
+    // What ends keeps what it has, until the runtime takes it down.
+    if (!pod || pod.hostNetwork || pod.ending) return none
+    const {selected, problems} = lookup.parse(pod)
+    const newest = firstOf(attachments, pod)
+    const first = newest?.state === 'added' ? newest : undefined
+    const asks = selected.length > 0 || problems.length > 0
+    if (!asks && (!first || furtherOf(attachments, first.plan.containerId).length === 0)) return {...none, pod, first}
+    const unknown = !newest && pod.hasAddress
+    const sandbox = first ? sandboxOf(first) : unknown ? await ports.findSandbox(pod, signal) : undefined
+    if (!sandbox) {
+      const reason = unknown ? 'its sandbox is not known' : 'the pod has not started yet'
+      const pending = selected.map(each => stateOf(each, 'pending', {reason}))
+      return {...none, pod, states: [...pending, ...problems.map(problemState)], failed: unknown}
+    }
+    return serial.run(sandbox.containerId, () => {
+      // It may have been edited again while this one waited.
+      const now = ports.pod(key)
+      const still = first && attachments.entries.get(keyOf(first.plan))
+      if (now?.uid !== pod.uid || now.ending || (first && still?.state !== 'added')) return Promise.resolve(none)
+      return passIn(ports, now, {...sandbox, ...(still && {first: still})}, signal)
+    })
+  }
+}
+
+async function passIn(
+  ports: PodPassPorts,
+  pod: PodFacts,
+  sandbox: PodSandbox,
+  signal: AbortSignal,
+): Promise<PodReport> {
+  const {attachments, lookup} = ports
+  const {containerId} = sandbox
+  const key: PodKey = `${pod.namespace}/${pod.name}`
+  const parsed = lookup.parse(pod)
+  const entries = furtherOf(attachments, containerId)
+  const standing = entries.filter(({state}) => state === 'added').map(standingOf)
+  // An annotation that cannot be read may have named what the other one names, too.
+  const unclear = parsed.problems.some(({means}) => !means)
+  const stands = ({namespace, name, dialect}: Selection) =>
+    standing.some(({selection: each}) => each.namespace === namespace && each.name === name && each.dialect !== dialect)
+  const hot = parsed.selected.filter(({selection}) => !selection.primary && !(unclear && stands(selection)))
+  // What another controller has made keeps its name.
+  const theirs = standing.filter(({origin}) => origin === 'request').map(({ifname}) => ifname)
+  const taken = new Set([sandbox.first?.plan.ifname ?? 'eth0', ...theirs])
+  const {named, problems: unnamed} = assignNames(hot, standing, {taken})
+  const problems = [...parsed.problems, ...unnamed]
+  const pod_ = {namespace: pod.namespace, name: pod.name, uid: pod.uid}
+  const devices = new Map(standing.flatMap(({ifname, device}) => (device === undefined ? [] : [[ifname, device]])))
+  const started = new Set(standing.map(({ifname}) => ifname))
+  const [mine, others] = [
+    named.filter(({selected, ifname}) => !selected.selection.startOnly || started.has(ifname)),
+    named.filter(({selected, ifname}) => selected.selection.startOnly && !started.has(ifname)),
+  ]
+  const wishes: readonly Wish<PlannedList>[] = await lookup.resolve(pod_, mine, devices, signal)
+  const plan = planAttachments(wishes, standing, problems)
+  const actions: PodAction[] = []
+  const failures = new Map<string, string>()
+
+  if (plan.attach.length + plan.change.length + plan.detach.length > 0) {
+    const work = {ports, pod, sandbox, signal, actions, failures}
+    await Promise.all(plan.detach.map(each => detach(work, each)))
+    if (plan.attach.length + plan.change.length > 0) await build(work, plan.change, plan.attach)
+  }
+
+  const refused = new Map(plan.refused.map(each => [each.ifname, each]))
+  const kept = new Map(plan.keep.map(each => [each.standing.ifname, each]))
+  const states: AttachmentState[] = parsed.selected.map(selected => {
+    if (selected.selection.primary) return primaryState(selected, sandbox.first)
+    const ifname = named.find(each => each.selected === selected)?.ifname
+    if (ifname === undefined) {
+      const problem = unnamed.find(({at}) => at.startsWith(selected.at))
+      return stateOf(selected, 'failed', {reason: problem?.message ?? 'it has no name for its interface'})
+    }
+    if (others.some(each => each.selected === selected))
+      return stateOf(selected, 'pending', {ifname, reason: 'podagentSkip: it is left to another controller'})
+    const failure = failures.get(ifname) ?? refused.get(ifname)?.reason
+    if (failure !== undefined) return stateOf(selected, 'failed', {ifname, reason: failure})
+    return stateOf(selected, 'attached', {ifname, reason: kept.get(ifname)?.reason})
+  })
+  const asked = new Set(named.map(({ifname}) => ifname))
+  const beside = [...kept.values()].filter(each => !asked.has(each.standing.ifname))
+  return {
+    key,
+    pod,
+    states: [
+      ...states,
+      ...parsed.problems.map(problemState),
+      ...beside.map(({standing: {selection, ifname}, reason}) =>
+        stateOf({at: '', selection}, 'attached', {ifname, reason}),
+      ),
+      ...plan.detach
+        .filter(({ifname}) => failures.has(ifname))
+        .map(({selection, ifname}) => stateOf({at: '', selection}, 'failed', {ifname, reason: failures.get(ifname)})),
+    ],
+    actions,
+    first: sandbox.first,
+    more: furtherOf(attachments, containerId).filter(({state}) => state === 'added'),
+    failed: failures.size > 0 || plan.refused.some(({again}) => again),
+  }
+}
+
+interface Work {
+  readonly ports: PodPassPorts
+  readonly pod: PodFacts
+  readonly sandbox: PodSandbox
+  readonly signal: AbortSignal
+  readonly actions: PodAction[]
+  /** By interface. */
+  readonly failures: Map<string, string>
+}
+
+type StandingEntry = Standing & {readonly entry: Entry}
+
+async function detach(work: Work, {entry, ifname, selection}: StandingEntry): Promise<void> {
+  const {attachments} = work.ports
+  await timed(work, {op: 'detach', network: networkOf(selection), ifname, type: typeOf(entry.plan.list)}, async () => {
+    await attachments.remove(entry)
+    if (work.ports.isNative(entry.plan.list)) return
+    await within(attachments.settled(entry.plan), GONE_MS, 'its plugins have not taken it away yet')
+    await removeLeft(work, ifname)
+  })
+}
+
+/** There are plugins that say it has gone, and leave it. */
+async function removeLeft({ports, sandbox: place}: Work, ifname: string): Promise<void> {
+  const sandbox = await ports.namespaces.open(place.netns).catch(() => undefined)
+  if (!sandbox) return
+  try {
+    const kernel = await sandbox.kernel()
+    const link = await kernel.link(ifname)
+    if (!link) return
+    ports.log.warn('a plugin has left an interface in a pod; it is removed', {
+      container: place.containerId,
+      interface: ifname,
+    })
+    const [outcome] = await kernel.change([{op: 'delete', object: 'link', item: link.index}])
+    if (outcome?.refusal) throw outcome.refusal
+  } finally {
+    await sandbox.close()
+  }
+}
+
+/** Everything that does not wait for each other at once. */
+async function build(
+  work: Work,
+  change: readonly {readonly from: StandingEntry; readonly to: Wanted<PlannedList>}[],
+  attach: readonly Wanted<PlannedList>[],
+): Promise<void> {
+  const {ports, sandbox: place, failures} = work
+  const sandbox = await ports.namespaces.open(place.netns).catch((error: Error) => {
+    for (const {ifname} of [...attach, ...change.map(({to}) => to)]) failures.set(ifname, error.message)
+    return undefined
+  })
+  if (!sandbox) return
+  try {
+    await Promise.all([
+      ...change.map(({from, to}) => alter(work, sandbox, from, to)),
+      ...attach.map(wanted => {
+        const type = typeOf(wanted.resolution.list)
+        const action = {
+          op: 'attach',
+          network: networkOf(wanted.selected.selection),
+          ifname: wanted.ifname,
+          type,
+        } as const
+        return timed(work, action, () => add(work, sandbox, wanted))
+      }),
+    ])
+  } finally {
+    sandbox.close().catch(() => {})
+  }
+}
+
+/** In place where the kernel can, else anew. */
+async function alter(work: Work, sandbox: Sandbox, {entry}: StandingEntry, wanted: Wanted<PlannedList>): Promise<void> {
+  const {attachments} = work.ports
+  const {ifname, selected} = wanted
+  const about = {network: networkOf(selected.selection), ifname, type: typeOf(wanted.resolution.list)}
+  let inPlace = false
+  await timed(work, {op: 'update', ...about}, async () => {
+    inPlace = (await attachments.update(entry, planOf(work, sandbox, wanted))) !== undefined
+    return inPlace
+  })
+  if (inPlace || work.failures.has(ifname)) return
+  await timed(work, {op: 'replace', ...about}, async () => {
+    await attachments.remove(entry)
+    await add(work, sandbox, wanted)
+  })
+}
+
+async function add(work: Work, sandbox: Sandbox, wanted: Wanted<PlannedList>): Promise<void> {
+  const {ports, signal} = work
+  const {attachments} = ports
+  const plan = planOf(work, sandbox, wanted)
+  await within(attachments.settled(plan), GONE_MS, `what was there before as ${quoted(plan.ifname)} does not go`)
+  if (await isThere(sandbox, plan.ifname)) {
+    const result = await ports.standing(sandbox, plan)
+    if (result) return attachments.adopt(plan, result, !ports.isNative(plan.list))
+    throw new Error(
+      `${quoted(plan.ifname)} is already there in the pod, and not of our making; remove it, or choose another name`,
+    )
+  }
+  await attachments.add(plan, sandbox, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ports.deadlineMs)]),
+    durable: !ports.isNative(plan.list),
+  })
+}
+
+function planOf(
+  {pod, sandbox: place, ports}: Work,
+  sandbox: Sandbox,
+  {ifname, selected, resolution}: Wanted<PlannedList>,
+): Plan {
+  const {selection} = selected
+  const {definition, config, device, list} = resolution
+  const ref = {namespace: pod.namespace, name: pod.name, uid: place.first?.plan.pod?.uid ?? pod.uid}
+  const attachment: PlannedAttachment = {
+    origin: 'annotation',
+    selection,
+    definition,
+    config,
+    ...(device !== undefined && {device}),
+  }
+  return {
+    request: '',
+    containerId: place.containerId,
+    ifname,
+    netns: place.netns,
+    sandbox: sandbox.id,
+    boot: ports.attachments.boot,
+    args: argsOf(ref, place.containerId, selection),
+    path: place.path,
+    pod: ref,
+    network: place.network,
+    list,
+    attachment,
+    at: Date.now(),
+  }
+}
+
+/** `run`: false: it was not that what had to be done. */
+async function timed(
+  {actions, failures}: Work,
+  action: Omit<PodAction, 'ms' | 'error'>,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  const began = performance.now()
+  const ms = () => performance.now() - began
+  try {
+    const done = await run()
+    if (done !== false) actions.push({...action, ms: ms()})
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    failures.set(action.ifname, error.message)
+    actions.push({...action, ms: ms(), error})
+  }
+}
+
+/** Of the newest of its sandboxes. */
+function firstOf({entries}: Attachments, pod: PodFacts): Entry | undefined {
+  let newest: Entry | undefined
+  for (const entry of entries.values()) {
+    const {plan} = entry
+    if (plan.pod?.name !== pod.name || plan.pod.namespace !== pod.namespace || !isSamePod(plan.pod, pod)) continue
+    if (!isFurther(plan) && (!newest || newest.plan.at < plan.at)) newest = entry
+  }
+  return newest
+}
+
+const furtherOf = ({entries}: Attachments, containerId: string): Entry[] =>
+  [...entries.values()].filter(({plan}) => plan.containerId === containerId && isFurther(plan))
+
+/** Not the first interface of its pod. */
+export const isFurther = ({attachment}: Plan): boolean => attachment !== undefined && !attachment.selection.primary
+
+const sandboxOf = (first: Entry): PodSandbox => {
+  const {containerId, netns, path, network} = first.plan
+  return {containerId, netns, path, network, first}
+}
+
+const standingOf = (entry: Entry): StandingEntry => {
+  const {selection, definition, config, device, origin} = entry.plan.attachment!
+  return {entry, ifname: entry.plan.ifname, origin, selection, definition, config, device}
+}
+
+const networkOf = ({namespace, name}: {readonly namespace: string; readonly name: string}): string =>
+  namespace === '' ? name : `${namespace}/${name}`
+
+const typeOf = ({plugins}: PlannedList): string => plugins[0]!.type
+
+const stateOf = (
+  {selection}: Selected,
+  state: AttachmentState['state'],
+  {ifname, reason}: {readonly ifname?: string | undefined; readonly reason?: string | undefined} = {},
+): AttachmentState => ({
+  name: networkOf(selection),
+  ...(ifname !== undefined && {interface: ifname}),
+  state,
+  ...(reason !== undefined && {reason}),
+})
+
+const problemState = ({means, message}: SelectionProblem): AttachmentState => ({
+  name: means ? networkOf(means) : '',
+  state: 'failed',
+  reason: message,
+})
+
+/** Which network is a pod's first is decided when it starts. */
+function primaryState(selected: Selected, first: Entry | undefined): AttachmentState {
+  const has = first?.plan.attachment?.selection
+  const {namespace, name} = selected.selection
+  if (has?.primary && has.namespace === namespace && has.name === name)
+    return stateOf(selected, 'attached', {ifname: first!.plan.ifname})
+  const reason = `${selected.at}: a primary network takes the place of the pod's first one when the pod starts; it cannot be attached to a running pod: start the pod anew`
+  return stateOf(selected, 'failed', {reason})
+}
+
+async function isThere(sandbox: Sandbox, ifname: string): Promise<boolean> {
+  const kernel = await sandbox.kernel()
+  return kernel.readSysctl(`ipv4/conf/${ifname}/forwarding`).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function within(work: Promise<void>, ms: number, otherwise: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(otherwise)), ms)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,39 @@
+/** What the front asks of those who know a pod's further networks. */
+import type {OwnConfig} from './default-network.ts'
+import {CniError} from './error.ts'
+import type {PlannedAttachment, PlannedList} from './journal.ts'
+import type {CniRequest} from './request.ts'
+
+/** One interface of a pod, beside the first. */
+export interface PlannedInterface {
+  readonly ifname: string
+  readonly list: PlannedList
+  /** CNI_ARGS. */
+  readonly args: string
+  readonly attachment: PlannedAttachment
+}
+
+/** What a pod is to have when it starts. */
+export interface PodStart {
+  /** In the place of the configured network; `attachment`: it is one of the annotation's. */
+  readonly first?: Omit<PlannedInterface, 'ifname' | 'attachment'> & {readonly attachment?: PlannedAttachment}
+  /** In the order of the annotation. */
+  readonly more: readonly PlannedInterface[]
+}
+
+export interface PodNetworks {
+  /** Rejects with CniError; 11 where it cannot be known. */
+  atStart(request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<PodStart>
+  /** Of another controller: K8S_POD_NETWORK in CNI_ARGS. Rejects with CniError. */
+  one(request: CniRequest, network: string, config: OwnConfig, signal: AbortSignal): Promise<PlannedInterface>
+}
+
+export const NOTHING_MORE: PodStart = {more: []}
+
+/** Of a node whose pods have their first network alone. */
+export const NO_NETWORKS: PodNetworks = {
+  atStart: async () => NOTHING_MORE,
+  one: async () => {
+    throw new CniError('unsupportedField', 'this node attaches no further networks')
+  },
+}
