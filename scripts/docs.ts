@@ -15,7 +15,7 @@ function configPage(): string {
   const rows = reference().map(row => [
     `\`${row.path}\``,
     row.values,
-    Array.isArray(row.default) && row.default.length > 0
+    Array.isArray(row.default) && typeof row.default[0] === 'object'
       ? 'one entry, all defaults'
       : `\`${JSON.stringify(row.default)}\``,
     row.meaning,
@@ -42,12 +42,13 @@ function defaults(): Record<string, unknown> {
   const root: Record<string, unknown> = {}
   for (const row of reference()) {
     const keys = row.path.split('.')
-    let at = root
+    let at: Record<string, unknown> | undefined = root
     for (const key of keys.slice(0, -1)) {
       const list = /^(.*)\[\]$/.exec(key)
-      at = (list ? (at[list[1]!] as unknown[])[0] : (at[key] ??= {})) as Record<string, unknown>
+      at = at && ((list ? (at[list[1]!] as unknown[])[0] : (at[key] ??= {})) as Record<string, unknown> | undefined)
     }
-    at[keys.at(-1)!] = structuredClone(row.default)
+    // Of an entry of a list that is empty by default there is nothing to show.
+    if (at) at[keys.at(-1)!] = structuredClone(row.default)
   }
   return root
 }

@@ -50,13 +50,14 @@ function* rows(schema: v.GenericSchema, path: string, fallback: unknown): Genera
     return
   }
   yield {path, values: valuesOf(schema, node), default: fallback, meaning: v.getDescription(schema) ?? ''}
-  if (node.type === 'array') yield* rows(node.item!, `${path}[]`, undefined)
+  // Values of a plain list are told by its own form.
+  if (node.type === 'array' && unwrap(node.item!).type === 'object') yield* rows(node.item!, `${path}[]`, undefined)
 }
 
 function valuesOf(schema: v.GenericSchema, node: SchemaNode): string {
   const facts: Facts = v.getMetadata(schema)
   if (node.options) return node.options.map(option => `\`${option}\``).join(', ')
-  if (node.type === 'array') return 'a list'
+  if (node.type === 'array') return facts.form ?? 'a list'
   if (node.type === 'boolean') return '`true`, `false`'
   const type = node.type === 'number' ? `a whole number, ${facts.from} to ${facts.to}` : (facts.form ?? 'text')
   return facts.unit === undefined ? type : `${type} (${facts.unit})`

@@ -36,6 +36,16 @@ const DEFAULTS = {
     },
   ],
   clusterCIDRs: [],
+  serviceCIDRs: [],
+  attachments: {
+    enabled: true,
+    namespaces: [],
+    isolation: true,
+    grants: [],
+    criSockets: ['/run/containerd/containerd.sock', '/run/crio/crio.sock'],
+    podResources: '/var/lib/kubelet/pod-resources/kubelet.sock',
+    definitionsFolder: '/etc/cni/net.d',
+  },
   folders: {state: '/var/lib/netgraft', run: '/run/netgraft'},
   cni: {deadlineSeconds: 60, concurrency: 32},
   kernel: {resyncSeconds: 300},
@@ -54,6 +64,18 @@ for (const empty of [
     const {metrics, ...rest} = parseConfig(empty)
     t.deepEqual({...rest, metrics: {listen: {...metrics.listen}}}, DEFAULTS as never)
   })
+
+test('grants of definitions', t => {
+  const grants = [{}, {from: 'infra', names: ['green'], to: ['a']}]
+  t.deepEqual(parseConfig({attachments: {grants}}).attachments.grants, [
+    {from: 'default', names: [], to: []},
+    {from: 'infra', names: ['green'], to: ['a']},
+  ])
+  const wrong = {attachments: {grants: [{from: ''}, {from: 'a_b', names: ['x/y'], to: ['B']}]}}
+  const error = t.throws(() => parseConfig(wrong))
+  for (const path of ['grants[0].from', 'grants[1].from', 'grants[1].names[0]', 'grants[1].to[0]'])
+    t.true(error.message.includes(path), error.message)
+})
 
 test('what is set is kept', t => {
   const config = parseConfig({
@@ -198,16 +220,16 @@ ${ADDRESSES}.map.e: ${NO_ADDRESS} a mapping`,
   [{protocol: 107}, 'protocol: is not a known key here; did you mean networks[].protocol?'],
   [
     {store: {type: 'etcd'}},
-    'store: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, networks, folders, cni, kernel, metrics, log',
+    'store: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, networks, folders, cni, attachments, kernel, metrics, log',
   ],
   [
     {'a.b\n': 1},
-    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, networks, folders, cni, kernel, metrics, log',
+    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, networks, folders, cni, attachments, kernel, metrics, log',
   ],
   [
     JSON.parse('{"__proto__": {"node": "x"}, "constructor": 1}'),
-    `__proto__: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, networks, folders, cni, kernel, metrics, log
-constructor: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, networks, folders, cni, kernel, metrics, log`,
+    `__proto__: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, networks, folders, cni, attachments, kernel, metrics, log
+constructor: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, networks, folders, cni, attachments, kernel, metrics, log`,
   ],
   [[], '(file): must be a mapping of keys to values, not a list'],
   ['text', '(file): must be a mapping of keys to values, not "text"'],

@@ -77,9 +77,9 @@ export class Runtime {
 
   config({version = '1.0.0', config = {}}: Asked): object {
     // As containerd says it of a pod without annotations.
-    const runtimeConfig = {'io.kubernetes.cri.pod-annotations': null}
+    const {runtimeConfig = {}, ...keys} = config as {readonly runtimeConfig?: object}
     const own = {cniVersion: version, name: 'netgraft', type: 'netgraft', socket: this.socket, spool: this.spool}
-    return {...own, runtimeConfig, ...config}
+    return {...own, runtimeConfig: {'io.kubernetes.cri.pod-annotations': null, ...runtimeConfig}, ...keys}
   }
 
   variables(verb: Verb, pod: Pod | undefined, {env = {}}: Asked): Record<string, string> {

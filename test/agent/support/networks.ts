@@ -26,11 +26,28 @@ export const bridgeConf = (name: string, subnet: string, more: object = {}): obj
   ...more,
 })
 
-export type Started = Pod & {readonly name: string; readonly uid: string; readonly result: Result}
+export interface Declared extends Pod {
+  readonly name: string
+  readonly uid: string
+  /** Its namespace at the API server. */
+  readonly project: string
+}
+
+export type Started = Declared & {readonly result: Result}
+
+interface PodName {
+  readonly name: string
+  readonly project?: string
+}
+
+/** The capability by which containerd hands over a pod's annotations. */
+export const CRI_ANNOTATIONS = 'io.kubernetes.cri.pod-annotations'
 
 export class Networks {
   readonly node: TestNode
   readonly runtime: Runtime
+  /** CNI_PATH. */
+  path: readonly string[] = ['/usr/lib/cni']
 
   constructor(t: ExecutionContext, node: TestNode) {
     this.node = node
@@ -66,48 +83,65 @@ export class Networks {
   }
 
   /** The Pod object alone. */
-  async declare(annotations: Readonly<Record<string, string>> = {}, name?: string): Promise<Omit<Started, 'result'>> {
+  async declare(
+    annotations: Readonly<Record<string, string>> = {},
+    name?: string,
+    project = 'default',
+  ): Promise<Declared> {
     const [pod] = (await this.runtime.pods(1)) as [Pod]
     const uid = randomUUID()
     const called = name ?? pod.namespace.name
     const object = this.node.api.create({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: {name: called, namespace: 'default', annotations: {...annotations}},
+      metadata: {name: called, namespace: project, annotations: {...annotations}},
       spec: {nodeName: 'a', containers: [{name: 'main', image: 'none'}]},
     })
-    return {...pod, name: called, uid: object.metadata.uid ?? uid}
+    return {...pod, name: called, uid: object.metadata.uid ?? uid, project}
   }
 
   /** What the runtime says of it; the annotations as containerd hands them over, unless `told` is false. */
-  asked(pod: Omit<Started, 'result'>, told = true): Asked {
+  asked(pod: Declared, told = true): Asked {
     const annotations = this.object(pod)?.metadata.annotations ?? null
     return {
-      config: {runtimeConfig: told ? {'io.kubernetes.cri.pod-annotations': annotations} : {}},
+      config: {runtimeConfig: {'io.kubernetes.cri.pod-annotations': told ? annotations : undefined}},
       env: {
-        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.id};K8S_POD_UID=${pod.uid}`,
-        CNI_PATH: '/usr/lib/cni',
+        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.project};K8S_POD_NAME=${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.id};K8S_POD_UID=${pod.uid}`,
+        CNI_PATH: this.path.join(':'),
       },
     }
   }
 
-  async start(annotations: Readonly<Record<string, string>> = {}, told = true): Promise<Started> {
-    const pod = await this.declare(annotations)
-    const result = await this.runtime.add(pod, this.asked(pod, told))
+  async start(
+    annotations: Readonly<Record<string, string>> = {},
+    told = true,
+    {asked = {}, project}: {readonly asked?: Asked; readonly project?: string} = {},
+  ): Promise<Started> {
+    return this.wire(await this.declare(annotations, undefined, project), told, asked)
+  }
+
+  /** Its ADD, and what the kubelet says of it then. `more`: what differs of {@link asked}. */
+  async wire(pod: Declared, told = true, more: Asked = {}): Promise<Started> {
+    const {config, env} = this.asked(pod, told)
+    const result = await this.runtime.add(pod, {
+      ...more,
+      config: {...config, ...more.config},
+      env: {...env, ...more.env},
+    })
     const address = result.ips[0]!.address
     this.node.api.patch(
-      {resource: 'pods', namespace: 'default', name: pod.name, status: true},
+      {resource: 'pods', namespace: pod.project, name: pod.name, status: true},
       {status: {phase: 'Running', podIP: address.split('/')[0]}},
     )
     return {...pod, result}
   }
 
-  object({name}: {readonly name: string}) {
-    return this.node.api.get({resource: 'pods', namespace: 'default', name})
+  object({name, project = 'default'}: PodName) {
+    return this.node.api.get({resource: 'pods', namespace: project, name})
   }
 
-  annotate({name}: {readonly name: string}, annotations: Readonly<Record<string, string | null>>): void {
-    this.node.api.patch({resource: 'pods', namespace: 'default', name}, {metadata: {annotations}})
+  annotate({name, project = 'default'}: PodName, annotations: Readonly<Record<string, string | null>>): void {
+    this.node.api.patch({resource: 'pods', namespace: project, name}, {metadata: {annotations}})
   }
 
   /** Names of interfaces beside lo, with their addresses: "eth0 10.64.1.2/32", sorted. */
@@ -136,18 +170,18 @@ export class Networks {
     )
   }
 
-  status(pod: {readonly name: string}, annotation = 'k8s.v1.cni.cncf.io/network-status'): Record<string, unknown>[] {
+  status(pod: PodName, annotation = 'k8s.v1.cni.cncf.io/network-status'): Record<string, unknown>[] {
     return JSON.parse(this.object(pod)?.metadata.annotations?.[annotation] ?? '[]')
   }
 
   /** "attached default/green net1", in order; a reason behind it. */
-  states(pod: {readonly name: string}): string[] {
+  states(pod: PodName): string[] {
     return this.status(pod, 'netgraft.dev/attachments-status').map(({state, name, interface: ifname, reason}) =>
       [state, name, ifname, reason].filter(Boolean).join(' '),
     )
   }
 
-  async told(pod: {readonly name: string}, ...states: (string | RegExp)[]): Promise<void> {
+  async told(pod: PodName, ...states: (string | RegExp)[]): Promise<void> {
     await this.node.until(
       () => {
         const have = this.states(pod)
@@ -160,9 +194,9 @@ export class Networks {
     )
   }
 
-  events({name}: {readonly name: string}): string[] {
+  events({name, project = 'default'}: PodName): string[] {
     return this.node.api
-      .list('events', 'default')
+      .list('events', project)
       .filter(event => (event.involvedObject as {name?: string}).name === name)
       .map(({type, reason, message}) => `${type} ${reason}: ${message}`)
   }
