@@ -3,9 +3,13 @@ import type {AttachmentState} from '../attach/status.ts'
 import type {PodEvent} from '../kube/events.ts'
 import type {PodReport} from './pod-pass.ts'
 
-export function eventsOf(before: readonly AttachmentState[], {states, actions, more}: PodReport): PodEvent[] {
+export function eventsOf(before: readonly AttachmentState[], {states, actions, more = []}: PodReport): PodEvent[] {
   const events: PodEvent[] = []
   const had = new Map(before.map(state => [keyOf(state), state]))
+  // Several elements can be nothing but a reason.
+  const said = new Set(before.map(wordsOf))
+  // What an annotation's fault leaves as it was needs no Event beside that of the fault.
+  const faults = new Set(states.flatMap(({state, reason}) => (state === 'failed' ? (reason ?? []) : [])))
   for (const state of states) {
     const earlier = had.get(keyOf(state))
     had.delete(keyOf(state))
@@ -13,7 +17,8 @@ export function eventsOf(before: readonly AttachmentState[], {states, actions, m
     const done = actions.find(each => each.ifname === ifname && !each.error && each.op !== 'detach')
     const ips = more.find(({plan}) => plan.ifname === ifname)?.result?.ips.map(({address}) => address) ?? []
     const what = `${name} as ${ifname}${ips.length > 0 ? ` (${ips.join(', ')})` : ''}`
-    if (reason !== undefined && reason !== earlier?.reason && state.state !== 'pending')
+    const isNews = !said.has(wordsOf(state)) && state.state !== 'pending'
+    if (reason !== undefined && isNews && (state.state === 'failed' || !faults.has(reason)))
       events.push({
         type: 'Warning',
         reason: state.state === 'failed' ? 'AttachFailed' : 'NotUpdated',
@@ -32,5 +37,7 @@ export function eventsOf(before: readonly AttachmentState[], {states, actions, m
 }
 
 const keyOf = ({name, interface: ifname}: AttachmentState): string => `${name} ${ifname}`
+
+const wordsOf = ({name, interface: ifname, reason}: AttachmentState): string => JSON.stringify([name, ifname, reason])
 
 const titled = (name: string, reason: string): string => (name === '' ? reason : `${name}: ${reason}`)

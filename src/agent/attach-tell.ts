@@ -49,6 +49,8 @@ const WRITE_MS = 5000
 
 interface Outcome {
   readonly over: boolean
+  /** The watch has not told yet of what was written. */
+  readonly unheard?: boolean
   readonly error?: unknown
 }
 
@@ -65,7 +67,9 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
       told = {uid: pod.uid, states, events: [], report: {...report, pod}}
       known.set(key, told)
     }
-    told.events.push(...eventsOf(told.states, report))
+    const {states} = told
+    report = {...report, states: report.states.map(state => steady(state, states))}
+    told.events.push(...eventsOf(states, report))
     told.events.splice(0, told.events.length - EVENTS_MAX)
     told.states = report.states
     told.report = {...report, pod}
@@ -76,26 +80,35 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
     if (!told) return {over: true}
     const limit = AbortSignal.any([signal, AbortSignal.timeout(WRITE_MS)])
     const {pod} = told.report
-    const annotations = missing(told, pods.items.get(key) ?? pod)
+    const {annotations, unheard} = missing(told, pods.items.get(key) ?? pod)
+    const write = async () => {
+      if (Object.keys(annotations).length === 0) return
+      await client.request(
+        'PATCH',
+        `${pathOf({group: '', version: 'v1', resource: 'pods', namespace: pod.namespace}, pod.name)}/status`,
+        {
+          contentType: 'application/merge-patch+json',
+          // Never the pod of that name that has come since.
+          body: {metadata: {uid: pod.uid, annotations}},
+          signal: limit,
+        },
+      )
+      told.written = {annotations: {...told.written?.annotations, ...annotations}, at: performance.now()}
+    }
     try {
-      if (annotations) {
-        await client.request(
-          'PATCH',
-          `${pathOf({group: '', version: 'v1', resource: 'pods', namespace: pod.namespace}, pod.name)}/status`,
-          {
-            contentType: 'application/merge-patch+json',
-            // Never the pod of that name that has come since.
-            body: {metadata: {uid: pod.uid, annotations}},
-            signal: limit,
-          },
-        )
-        told.written = {annotations: {...told.written?.annotations, ...annotations}, at: performance.now()}
-      }
+      // Annotations that are full must not keep the Events from being told.
+      const refusal = await write().then(
+        () => undefined,
+        error => {
+          if (error instanceof ApiError && error.status === 422) return error
+          throw error
+        },
+      )
       while (told.events.length > 0) {
         await createEvent(client, pod, told.events[0]!, {host: config.node ?? '', signal: limit})
         told.events.shift()
       }
-      return {over: false}
+      return {over: false, unheard, error: refusal}
     } catch (error) {
       // It has gone in the meantime.
       if (error instanceof ApiError && error.status === 404) {
@@ -110,7 +123,7 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
     tap(hear),
     map(({key}) => key),
     coalesceByKey<PodKey, Outcome>(tell, {
-      failed: ({error}) => error !== undefined,
+      failed: ({error, unheard}) => error !== undefined || unheard === true,
       over: ({over}) => over,
       onThrow: error => ({over: false, error}),
       backoff: {baseMs: 200},
@@ -129,23 +142,46 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
   )
 }
 
-/** Annotations that are not as they should be; undefined: none. */
-function missing({report, written}: Told, now: PodFacts): Annotations | undefined {
+/** Annotations that are not as they should be. `unheard`: others are as we have left them, as far as is known. */
+function missing({report, written}: Told, now: PodFacts): {annotations: Annotations; unheard: boolean} {
   const {states, first, more} = report
   const has = now.annotations
   // Another program's business.
-  if (states.length === 0 && has[POD_ANNOTATIONS.attachmentsStatus] === undefined) return undefined
+  if (states.length === 0 && has[POD_ANNOTATIONS.attachmentsStatus] === undefined)
+    return {annotations: {}, unheard: false}
+  const {attachmentsStatus: name} = POD_ANNOTATIONS
   const wanted: Record<string, string | null> = {
-    [POD_ANNOTATIONS.networkStatus]: networkStatus(first && factsOf(first), more.map(factsOf)),
-    [POD_ANNOTATIONS.attachmentsStatus]:
-      states.length === 0 ? null : attachmentsStatus(states, has[POD_ANNOTATIONS.attachmentsStatus], Date.now()),
+    ...(more && {
+      [POD_ANNOTATIONS.networkStatus]: networkStatus(
+        first && factsOf(first),
+        more.map(factsOf),
+        has[POD_ANNOTATIONS.networkStatus],
+      ),
+    }),
+    [name]: states.length === 0 ? null : attachmentsStatus(states, [has[name], written?.annotations[name]], Date.now()),
   }
   const recent = written && performance.now() - written.at < HEARD_MS ? written.annotations : {}
-  const unlike = Object.entries(wanted).filter(
-    ([name, text]) => (has[name] ?? null) !== text && !(name in recent && sameStatus(recent[name]!, text)),
-  )
-  return unlike.length === 0 ? undefined : Object.fromEntries(unlike)
+  const unlike = Object.entries(wanted).filter(([name, text]) => (has[name] ?? null) !== text)
+  const due = unlike.filter(([name, text]) => !(name in recent && sameStatus(recent[name]!, text)))
+  return {annotations: Object.fromEntries(due), unheard: due.length < unlike.length}
 }
+
+/** A trouble that goes on is told in the same words, though they name something that is made anew with each try. */
+function steady(state: AttachmentState, before: readonly AttachmentState[]): AttachmentState {
+  const {reason} = state
+  if (reason === undefined) return state
+  const same = before.find(
+    each =>
+      each.name === state.name &&
+      each.interface === state.interface &&
+      each.state === state.state &&
+      each.reason?.replaceAll(PASSING, '') === reason.replaceAll(PASSING, ''),
+  )
+  return same ? {...state, reason: same.reason} : state
+}
+
+/** Names that programs think up. */
+const PASSING = /[0-9a-f]{8,}/g
 
 /** But for the time since when it is so, which the first of two writes has told. */
 const sameStatus = (a: string | null, b: string | null): boolean => timeless(a) === timeless(b)

@@ -1,18 +1,19 @@
 /** Networks of running pods: what their annotations ask for is attached, changed and taken away, and told of. */
 import {EMPTY, filter, from, merge, mergeMap, type Observable, of, tap, timer} from 'rxjs'
+import {isFurther} from '../cni/journal.ts'
 import type {KubeClient} from '../kube/client.ts'
 import type {Config} from '../model/config.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
-import type {PodKey} from '../streams/pods.ts'
+import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
 import {attachReporter} from './attach-report.ts'
 import {tellPods} from './attach-tell.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
 import type {Definitions} from './definitions.ts'
 import type {Lookup} from './pod-networks.ts'
-import {createPodPass, isFurther, type PodPassPorts, type PodReport} from './pod-pass.ts'
+import {createPodPass, type PodPassPorts, type PodReport} from './pod-pass.ts'
 import type {Pods} from './pods.ts'
 
 export interface AttachEdges {
@@ -35,6 +36,15 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
   const {config, pods, lookup, log, metrics} = edges
   if (!config.attachments.enabled) return EMPTY
   const ended = new Set<string>()
+  /** What was asked for by pods whose last pass has failed: it is tried again in a while. */
+  const failing = new Map<PodKey, string>()
+  /** Our own status that comes back must not make it sooner. */
+  const isEcho = (key: PodKey): boolean => {
+    const pod = pods.items.get(key)
+    const same = pod !== undefined && failing.get(key) === wishOf(pod)
+    if (!same) failing.delete(key)
+    return same
+  }
   const pass = createPodPass({
     ...open,
     lookup,
@@ -48,7 +58,10 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
     log,
   })
   const due$ = merge(
-    pods.changed$.pipe(mergeMap(key => (key === undefined ? everyPod(pods) : of(key)))),
+    pods.changed$.pipe(
+      mergeMap(key => (key === undefined ? everyPod(pods) : of(key))),
+      filter(key => !isEcho(key)),
+    ),
     edges.definitions.changed$.pipe(mergeMap(name => users(edges, name))),
     changes$.pipe(tap(remember(ended)), mergeMap(concerned)),
     timer(config.kernel.resyncSeconds * 1000, config.kernel.resyncSeconds * 1000).pipe(mergeMap(() => everyPod(pods))),
@@ -62,12 +75,22 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
       restMs: REST_MS,
     }),
     filter(report => report !== undefined),
+    tap(({key, pod, failed}) => {
+      if (pod && failed) failing.set(key, wishOf(pod))
+      else failing.delete(key)
+    }),
     tap(attachReporter(log, metrics)),
   )
   return reports$.pipe(tellPods(edges))
 }
 
 const everyPod = (pods: Pods): Observable<PodKey> => from([...pods.items.keys()])
+
+/** All of a pod that its networks depend on. */
+const wishOf = ({uid, ending, hasAddress, hostNetwork, annotations}: PodFacts): string => {
+  const {networkStatus, attachmentsStatus, ...asked} = POD_ANNOTATIONS
+  return JSON.stringify([uid, ending, hasAddress, hostNetwork, ...Object.values(asked).map(name => annotations[name])])
+}
 
 /** Pods that ask for a definition; undefined: for any. */
 function users({pods, lookup}: AttachEdges, name: string | undefined): PodKey[] {
@@ -92,12 +115,16 @@ const remember =
 
 const ENDED_MAX = 1000
 
-/** Of our own passes nothing is due; of what others have begun and ended, and of what has gone by itself. */
+/**
+ * Of what others have begun and ended, of what has gone, and of what could not go before. Not of what has never stood: a
+ * pass of ours has failed, and is tried again in a while.
+ */
 function concerned({before, entry}: EntryChange): PodKey[] {
   const plan = (entry ?? before)?.plan
   if (!plan?.pod) return []
   const isDue = isFurther(plan)
-    ? entry === undefined || (entry.state === 'added' && plan.attachment?.origin === 'request')
+    ? (entry === undefined && before?.result !== undefined) ||
+      (entry?.state === 'added' && plan.attachment?.origin === 'request')
     : entry?.state === 'added'
   return isDue ? [`${plan.pod.namespace}/${plan.pod.name}`] : []
 }

@@ -46,6 +46,8 @@ const AT_ONCE = 4
 /** What could not be done: it is told once for each reason, and tried again for ever. */
 interface Trouble {
   reason: string
+  /** How often it was tried. */
+  tries: number
   readonly backoff: Backoff
 }
 
@@ -121,7 +123,7 @@ async function mend(ports: HealPorts, key: string, troubles: Map<string, Trouble
   return serial.run(entry.plan.containerId, async () => {
     if (attachments.entries.get(key) !== entry || entry.state !== 'added') return undefined
     try {
-      const done = await attachments.repair(entry).catch(error => rebuild(ports, entry, error))
+      const done = await attachments.repair(entry).catch(error => rebuild(ports, entry, error, troubles.get(key)))
       if (done.length > 0) {
         metrics.attachmentRepairs.inc()
         log.warn('an attachment was put right', {...fields, done: done.join('; ')})
@@ -132,8 +134,9 @@ async function mend(ports: HealPorts, key: string, troubles: Map<string, Trouble
       const reason = (error as Error).message
       const known = troubles.get(key)
       if (known?.reason !== reason) log.error('an attachment cannot be put right', {...fields, reason})
-      const trouble = known ?? {reason, backoff: new Backoff({baseMs: RETRY_MS, jitter: 'equal'})}
+      const trouble = known ?? {reason, tries: 0, backoff: new Backoff({baseMs: RETRY_MS, jitter: 'equal'})}
       trouble.reason = reason
+      trouble.tries++
       troubles.set(key, trouble)
       return error instanceof RebuildFailed ? trouble.backoff.next() : undefined
     }
@@ -145,10 +148,18 @@ const RETRY_MS = 500
 
 class RebuildFailed extends Error {}
 
-async function rebuild({attachments, rebuilt}: HealPorts, entry: Entry, why: unknown): Promise<readonly string[]> {
+/** What failed so often fails because of what it asks for. Before, something else that it needs may only be on its way. */
+const EXACT_TRIES = 3
+
+async function rebuild(
+  {attachments, rebuilt}: HealPorts,
+  entry: Entry,
+  why: unknown,
+  trouble: Trouble | undefined,
+): Promise<readonly string[]> {
   if (!(why instanceof InterfaceGone)) throw why
   try {
-    const result = await attachments.rebuild(entry)
+    const result = await attachments.rebuild(entry, {exactly: (trouble?.tries ?? 0) < EXACT_TRIES})
     // The pod has gone, too.
     if (!result) return []
     await rebuilt?.(entry)

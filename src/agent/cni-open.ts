@@ -11,6 +11,7 @@ import {nodeLocal, type Ranges} from '../cni/ipam/node-local.ts'
 import {staticIpam} from '../cni/ipam/static.ts'
 import {keyOf, openJournal, type PlannedList} from '../cni/journal.ts'
 import type {PodNetworks} from '../cni/networks.ts'
+import {killOrphans} from '../cni/orphans.ts'
 import {createPlugins} from '../cni/plugins.ts'
 import type {RecoveryPorts} from '../cni/recovery.ts'
 import {createRemovals} from '../cni/removals.ts'
@@ -119,6 +120,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
 
   const attachments = await createAttachments({
     journal,
+    keep: [...config.clusterCIDRs, ...config.serviceCIDRs],
     namespaces: doors.namespaces,
     find,
     log,
@@ -147,6 +149,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     nodeLocal: addresses,
     serial,
     log,
+    killOrphans: entries => killOrphans(entries.flatMap(({plan}) => (plugins.isNative(plan.list) ? [] : [plan]))),
     strays: () => findStrays(host, key => attachments.entries.has(keyOf(key))),
     onHost: async () => new Set((await host.links()).flatMap(({alias}) => parseAlias(alias) ?? []).map(keyOf)),
     close: async () => {

@@ -15,9 +15,13 @@ import {contactReporter, reflectorReporter} from './notices.ts'
 export interface Definitions {
   /**
    * Each annotation's own kind first, then the other one. Undefined: there is none. Rejects with ApiError where that
-   * cannot be known.
+   * cannot be known. `lately`: it may have been made so lately that the watch has not told of it.
    */
-  find(name: DefinitionName, dialect: Dialect, signal: AbortSignal): Promise<Definition | undefined>
+  find(
+    name: DefinitionName,
+    dialect: Dialect,
+    options: {readonly lately: boolean; readonly signal: AbortSignal},
+  ): Promise<Definition | undefined>
   /** "namespace/name" of what has changed; undefined: anything may have. */
   readonly changed$: Observable<string | undefined>
 }
@@ -47,8 +51,15 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
   const {namespaces} = config.attachments
   const scopes = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)]
   const watched = (['NetworkAttachmentDefinition', 'Network'] as const).flatMap(kind =>
-    scopes.map(namespace => ({kind, namespace, latest: undefined as View<string, Definition> | undefined})),
+    scopes.map(namespace => ({
+      kind,
+      namespace,
+      latest: undefined as View<string, Definition> | undefined,
+      /** The cluster has no such kind, as it said last. */
+      unserved: false,
+    })),
   )
+  /** When the API server said that there is none; of a kind that is not served, of all its names. */
   const absent = new Map<string, number>()
 
   const changed$ = merge(
@@ -56,11 +67,14 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
       const report = reflectorReporter(DEFINITIONS[watch.kind].resource, log, metrics)
       const {resource} = DEFINITIONS[watch.kind]
       return definitionStream(watch.kind, client.listWatch({...DEFINITIONS[watch.kind], namespace: watch.namespace}), {
-        notice: quietAbsence(report, log, resource),
+        notice: quietAbsence(report, log, resource, () => {
+          watch.unserved = true
+        }),
         heard: contactReporter(resource, metrics),
       }).pipe(
         tap(view => {
           watch.latest = view
+          if (view.synced) watch.unserved = false
         }),
         changedKeys(),
       )
@@ -68,36 +82,35 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
   )
 
   const ask = async (kind: DefinitionKind, {namespace, name}: DefinitionName, signal: AbortSignal) => {
-    const key = `${kind} ${namespace}/${name}`
-    const asked = absent.get(key)
-    if (asked !== undefined && performance.now() - asked < ASK_AGAIN_MS) return undefined
     try {
       const path = pathOf({...DEFINITIONS[kind], namespace}, name)
       return projectDefinition(kind, await client.request('GET', path, {signal}))
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error
-      if (absent.size > ABSENT_MAX) absent.clear()
-      absent.set(key, performance.now())
-      return undefined
+      if (error instanceof ApiError && error.status === 404) return undefined
+      throw error
     }
   }
 
   return {
     changed$,
-    find: async (wanted, dialect, signal) => {
+    find: async (wanted, dialect, {lately, signal}) => {
       const key = `${wanted.namespace}/${wanted.name}`
-      const asking: DefinitionKind[] = []
+      const asking: {kind: DefinitionKind; key: string}[] = []
       for (const kind of ORDER[dialect]) {
         const mine = watched.filter(watch => watch.kind === kind)
-        const view = mine.find(({namespace}) => namespace === undefined || namespace === wanted.namespace)?.latest
+        const watch = mine.find(({namespace}) => namespace === undefined || namespace === wanted.namespace)
+        const view = watch?.latest
         const found = view?.synced ? view.items.get(key) : undefined
         if (found) return found
-        asking.push(kind)
+        if (lately || !view?.synced) asking.push({kind, key: watch?.unserved ? kind : `${kind} ${key}`})
       }
-      // It may have been made a moment ago, or its kind is not watched yet.
-      for (const kind of asking) {
+      for (const {kind, key} of asking) {
+        const asked = absent.get(key)
+        if (asked !== undefined && performance.now() - asked < ASK_AGAIN_MS) continue
         const found = await ask(kind, wanted, signal)
         if (found) return found
+        if (absent.size > ABSENT_MAX) absent.clear()
+        absent.set(key, performance.now())
       }
       return undefined
     },
@@ -107,10 +120,16 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
 const ABSENT_MAX = 1000
 
 /** A cluster need not have both kinds: that is told once, and looked for all the same. */
-function quietAbsence(report: (notice: Notice) => void, log: Logger, resource: string): (notice: Notice) => void {
+function quietAbsence(
+  report: (notice: Notice) => void,
+  log: Logger,
+  resource: string,
+  absent: () => void,
+): (notice: Notice) => void {
   let told = false
   return notice => {
     if (notice.type !== 'failed' || notice.error.status !== 404) return report(notice)
+    absent()
     if (!told) log.info('the cluster has no such resource; it is used as soon as there is one', {resource})
     told = true
   }

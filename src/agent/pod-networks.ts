@@ -17,6 +17,7 @@ import {type CniRequest, type PodRef, parseArgs} from '../cni/request.ts'
 import type {Definition, Selected, Selection} from '../model/attachment.ts'
 import type {Config} from '../model/config.ts'
 import {quoted} from '../model/errors.ts'
+import {parseIp} from '../model/ip.ts'
 import {POD_ANNOTATIONS, type PodFacts} from '../streams/pods.ts'
 import type {Definitions} from './definitions.ts'
 import type {Pods} from './pods.ts'
@@ -29,13 +30,28 @@ export type Devices = (
 
 export interface Lookup extends PodNetworks {
   parse(pod: PodFacts): ParsedSelections
-  /** In their order. `standing`: devices that the pod's networks have already, by interface. */
+  /** In their order. */
   resolve(
     pod: PodRef,
     wanted: readonly Named[],
-    standing: ReadonlyMap<string, string>,
-    signal: AbortSignal,
+    options: ResolveOptions,
   ): Promise<readonly (Named & {readonly resolution: Resolved<PlannedList> | Unresolved})[]>
+}
+
+interface DeviceWish {
+  /** What the attachment has already. */
+  readonly standing: string | undefined
+  readonly taken: Set<string>
+  /** By some element of the pod's: not for others. */
+  readonly named: ReadonlySet<string>
+}
+
+export interface ResolveOptions {
+  /** Devices that the pod's networks have already, by interface. @default none */
+  readonly standing?: ReadonlyMap<string, string>
+  /** Definitions may be newer than what the watches have told. Who is woken by those need not ask. @default false */
+  readonly lately?: boolean
+  readonly signal: AbortSignal
 }
 
 export interface LookupPorts {
@@ -93,13 +109,16 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
   const resolveOne = async (
     pod: PodRef,
     {at, selection}: Selected,
-    device: {readonly standing: string | undefined; readonly taken: Set<string>},
-    signal: AbortSignal,
+    device: DeviceWish,
+    options: {readonly lately: boolean; readonly signal: AbortSignal},
   ): Promise<Resolved<PlannedList> | Unresolved> => {
+    const {signal} = options
     const refusal = useRefusal(rules, pod.namespace, selection)
     if (refusal !== undefined) return {reason: `${at}: ${refusal}`, again: false}
+    const uncut = defaultRouteRefusal(config, selection)
+    if (uncut !== undefined) return {reason: `${at}: ${uncut}`, again: false}
     try {
-      const definition = await definitions.find(selection, selection.dialect, signal)
+      const definition = await definitions.find(selection, selection.dialect, options)
       if (!definition) {
         const name = quoted(`${selection.namespace}/${selection.name}`)
         return {reason: `${at}: there is no network definition ${name}; create it, or correct the name`, again: true}
@@ -121,7 +140,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
     pod: PodRef,
     definition: Definition,
     {deviceId}: Selection,
-    {standing, taken}: {readonly standing: string | undefined; readonly taken: Set<string>},
+    {standing, taken, named}: DeviceWish,
     signal: AbortSignal,
   ): Promise<string | undefined> => {
     const {resourceName} = definition
@@ -138,7 +157,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
         'invalidConfig',
         `deviceID ${quoted(deviceId)} of ${quoted(resourceName)} has not been allocated to this pod; leave it away`,
       )
-    const free = deviceId ?? allocated.find(each => !taken.has(each))
+    const free = deviceId ?? allocated.find(each => !taken.has(each) && !named.has(each))
     if (free === undefined || taken.has(free))
       throw new CniError(
         'tryAgainLater',
@@ -151,12 +170,13 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
   const lookup: Lookup = {
     parse: ({annotations, namespace}) => parse(annotations, namespace),
 
-    resolve: async (pod, wanted, standing, signal) => {
+    resolve: async (pod, wanted, {standing = new Map(), lately = false, signal}) => {
       const taken = new Set(standing.values())
+      const named = new Set(wanted.flatMap(({selected: {selection}}) => selection.deviceId ?? []))
       const wishes = []
       for (const each of wanted) {
-        const device = {standing: standing.get(each.ifname), taken}
-        wishes.push({...each, resolution: await resolveOne(pod, each.selected, device, signal)})
+        const device = {standing: standing.get(each.ifname), taken, named}
+        wishes.push({...each, resolution: await resolveOne(pod, each.selected, device, {lately, signal})})
       }
       return wishes
     },
@@ -193,7 +213,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
       )
       if (!asked && single.problems.length > 0) throw refusedBy(single.problems)
       const selected = asked ?? {...single.selected[0]!, at: 'K8S_POD_NETWORK'}
-      const [wish] = await lookup.resolve(pod, [{selected, ifname: request.ifname}], new Map(), signal)
+      const [wish] = await lookup.resolve(pod, [{selected, ifname: request.ifname}], {lately: true, signal})
       return plannedOf(request, pod, wish!, asked ? 'annotation' : 'request')
     },
   }
@@ -215,7 +235,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
     const {named, problems} = assignNames(others, delegates.map(standingOf), {taken: new Set([request.ifname])})
     if (problems.length > 0) throw refusedBy(problems)
     const first: Named[] = instead ? [{selected: instead, ifname: request.ifname}] : []
-    const wishes = await lookup.resolve(pod, [...first, ...named], new Map(), signal)
+    const wishes = await lookup.resolve(pod, [...first, ...named], {lately: true, signal})
     const planned = wishes
       .filter(({selected: {selection}, resolution}) => isResolved(resolution) || !selection.optional)
       .map(wish => plannedOf(request, pod, wish, 'pod'))
@@ -286,6 +306,19 @@ function furtherDelegates(request: CniRequest, {delegates, name: network, cniVer
       const args = pod ? argsOf(pod, containerId, {}) : request.args
       return {ifname: hashName(name), list, args, attachment: {origin: 'pod', selection, definition, config}}
     })
+}
+
+/** Why a pod would be cut off from its cluster: a sentence part. */
+function defaultRouteRefusal({clusterCIDRs, serviceCIDRs}: Config, {defaultRoute = []}: Selection): string | undefined {
+  for (const gateway of defaultRoute) {
+    const {family} = parseIp(gateway)
+    const missing = Object.entries({clusterCIDRs, serviceCIDRs}).find(
+      ([, list]) => !list.some(cidr => cidr.family === family),
+    )
+    if (missing)
+      return `default-route ${gateway} would cut the pod off from its cluster: the agent's configuration has no ${missing[0]} of IPv${family}; name them there`
+  }
+  return undefined
 }
 
 /** A static pod has one UID in the API and another one, its config's hash, at the runtime. */

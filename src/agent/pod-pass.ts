@@ -1,10 +1,11 @@
 /** One pod's pass: what its annotations ask for, against what it has. Level-triggered; the journal and the kernel know what it has. */
+import {setImmediate} from 'node:timers/promises'
 import {assignNames} from '../attach/names.ts'
 import {planAttachments, type Standing, type Wanted, type Wish} from '../attach/plan.ts'
 import type {AttachmentState} from '../attach/status.ts'
 import type {Attachments} from '../cni/attachments.ts'
 import {argsOf} from '../cni/definition.ts'
-import {type Entry, keyOf, type Plan, type PlannedAttachment, type PlannedList} from '../cni/journal.ts'
+import {type Entry, isFurther, keyOf, type Plan, type PlannedAttachment, type PlannedList} from '../cni/journal.ts'
 import type {AttachmentKey} from '../cni/request.ts'
 import type {CniResult} from '../cni/result.ts'
 import type {Serial} from '../cni/serial.ts'
@@ -38,8 +39,8 @@ export interface PodReport {
   readonly actions: readonly PodAction[]
   /** Of its first interface. */
   readonly first?: Entry | undefined
-  /** What it has now, beside that. */
-  readonly more: readonly Entry[]
+  /** What it has now, beside that: in the order of the annotations. Undefined: that is not known. */
+  readonly more: readonly Entry[] | undefined
   /** To be tried again. */
   readonly failed: boolean
 }
@@ -74,6 +75,8 @@ export interface PodPassPorts {
 
 /** Milliseconds that what comes next waits for what has been taken away to be gone. */
 const GONE_MS = 3000
+/** What every runtime calls a pod's first interface. */
+const FIRST = 'eth0'
 
 export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortSignal) => Promise<PodReport> {
   const {attachments, serial, lookup} = ports
@@ -93,24 +96,30 @@ export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortS
     if (!sandbox) {
       const reason = unknown ? 'its sandbox is not known' : 'the pod has not started yet'
       const pending = selected.map(each => stateOf(each, 'pending', {reason}))
-      return {...none, pod, states: [...pending, ...problems.map(problemState)], failed: unknown}
+      return {...none, pod, states: [...pending, ...problems.map(problemState)], more: undefined, failed: unknown}
     }
-    return serial.run(sandbox.containerId, () => {
-      // It may have been edited again while this one waited.
-      const now = ports.pod(key)
-      const still = first && attachments.entries.get(keyOf(first.plan))
-      if (now?.uid !== pod.uid || now.ending || (first && still?.state !== 'added')) return Promise.resolve(none)
-      return passIn(ports, now, {...sandbox, ...(still && {first: still})}, signal)
+    return serial.run(sandbox.containerId, async () => {
+      for (;;) {
+        // It may have been edited again while this one waited.
+        const now = ports.pod(key)
+        const still = first && attachments.entries.get(keyOf(first.plan))
+        if (now?.uid !== pod.uid || now.ending || (first && still?.state !== 'added')) return none
+        // The runtime calls a sandbox ready from which it has taken the network already.
+        if (!first && !(await hasFirst(ports, sandbox))) return {...none, pod: now, more: undefined, failed: true}
+        const report = await passIn(ports, now, {...sandbox, ...(still && {first: still})}, signal)
+        if (report) return report
+      }
     })
   }
 }
 
+/** Undefined: the annotations have been edited meanwhile, and nothing has been done. */
 async function passIn(
   ports: PodPassPorts,
   pod: PodFacts,
   sandbox: PodSandbox,
   signal: AbortSignal,
-): Promise<PodReport> {
+): Promise<PodReport | undefined> {
   const {attachments, lookup} = ports
   const {containerId} = sandbox
   const key: PodKey = `${pod.namespace}/${pod.name}`
@@ -124,7 +133,7 @@ async function passIn(
   const hot = parsed.selected.filter(({selection}) => !selection.primary && !(unclear && stands(selection)))
   // What another controller has made keeps its name.
   const theirs = standing.filter(({origin}) => origin === 'request').map(({ifname}) => ifname)
-  const taken = new Set([sandbox.first?.plan.ifname ?? 'eth0', ...theirs])
+  const taken = new Set([sandbox.first?.plan.ifname ?? FIRST, ...theirs])
   const {named, problems: unnamed} = assignNames(hot, standing, {taken})
   const problems = [...parsed.problems, ...unnamed]
   const pod_ = {namespace: pod.namespace, name: pod.name, uid: pod.uid}
@@ -134,17 +143,23 @@ async function passIn(
     named.filter(({selected, ifname}) => !selected.selection.startOnly || started.has(ifname)),
     named.filter(({selected, ifname}) => selected.selection.startOnly && !started.has(ifname)),
   ]
-  const wishes: readonly Wish<PlannedList>[] = await lookup.resolve(pod_, mine, devices, signal)
+  const wishes: readonly Wish<PlannedList>[] = await lookup.resolve(pod_, mine, {standing: devices, signal})
   const plan = planAttachments(wishes, standing, problems)
   const actions: PodAction[] = []
   const failures = new Map<string, string>()
 
+  if (plan.change.length + plan.detach.length > 0) {
+    // Edits come in bursts: nothing that works is taken down for a wish that has been taken back.
+    await setImmediate()
+    if (ports.pod(key)?.annotations !== pod.annotations) return undefined
+  }
   if (plan.attach.length + plan.change.length + plan.detach.length > 0) {
     const work = {ports, pod, sandbox, signal, actions, failures}
     await Promise.all(plan.detach.map(each => detach(work, each)))
     if (plan.attach.length + plan.change.length > 0) await build(work, plan.change, plan.attach)
   }
 
+  const now = furtherOf(attachments, containerId)
   const refused = new Map(plan.refused.map(each => [each.ifname, each]))
   const kept = new Map(plan.keep.map(each => [each.standing.ifname, each]))
   const states: AttachmentState[] = parsed.selected.map(selected => {
@@ -171,13 +186,24 @@ async function passIn(
       ...beside.map(({standing: {selection, ifname}, reason}) =>
         stateOf({at: '', selection}, 'attached', {ifname, reason}),
       ),
+      ...now
+        .filter(entry => isStuck(ports, entry) && !asked.has(entry.plan.ifname))
+        .map(({plan: {ifname, attachment}}) =>
+          stateOf({at: '', selection: attachment!.selection}, 'attached', {
+            ifname,
+            reason: whyStill(attachments, {containerId, ifname}),
+          }),
+        ),
       ...plan.detach
-        .filter(({ifname}) => failures.has(ifname))
+        .filter(({ifname}) => failures.has(ifname) && !now.some(({plan}) => plan.ifname === ifname))
         .map(({selection, ifname}) => stateOf({at: '', selection}, 'failed', {ifname, reason: failures.get(ifname)})),
     ],
     actions,
     first: sandbox.first,
-    more: furtherOf(attachments, containerId).filter(({state}) => state === 'added'),
+    more: inOrder(
+      now.filter(({state}) => state === 'added'),
+      named.map(({ifname}) => ifname),
+    ),
     failed: failures.size > 0 || plan.refused.some(({again}) => again),
   }
 }
@@ -199,10 +225,17 @@ async function detach(work: Work, {entry, ifname, selection}: StandingEntry): Pr
   await timed(work, {op: 'detach', network: networkOf(selection), ifname, type: typeOf(entry.plan.list)}, async () => {
     await attachments.remove(entry)
     if (work.ports.isNative(entry.plan.list)) return
-    await within(attachments.settled(entry.plan), GONE_MS, 'its plugins have not taken it away yet')
+    await within(attachments.settled(entry.plan), GONE_MS, () => whyStill(attachments, entry.plan))
     await removeLeft(work, ifname)
   })
 }
+
+/** It stood, and has not gone yet; what we take away ourselves goes in a moment. */
+const isStuck = ({attachments, isNative}: PodPassPorts, {plan, state, result}: Entry): boolean =>
+  state === 'deleting' && result !== undefined && (!isNative(plan.list) || attachments.trouble(plan) !== undefined)
+
+const whyStill = (attachments: Attachments, key: AttachmentKey): string =>
+  `it is not asked for any more, but has not gone yet: ${attachments.trouble(key) ?? 'its plugins are at it'}`
 
 /** There are plugins that say it has gone, and leave it. */
 async function removeLeft({ports, sandbox: place}: Work, ifname: string): Promise<void> {
@@ -275,7 +308,10 @@ async function add(work: Work, sandbox: Sandbox, wanted: Wanted<PlannedList>): P
   const {ports, signal} = work
   const {attachments} = ports
   const plan = planOf(work, sandbox, wanted)
-  await within(attachments.settled(plan), GONE_MS, `what was there before as ${quoted(plan.ifname)} does not go`)
+  await within(attachments.settled(plan), GONE_MS, () => {
+    const why = attachments.trouble(plan)
+    return `what was there before as ${quoted(plan.ifname)} has not gone yet${why === undefined ? '' : `: ${why}`}`
+  })
   if (await isThere(sandbox, plan.ifname)) {
     const result = await ports.standing(sandbox, plan)
     if (result) return attachments.adopt(plan, result, !ports.isNative(plan.list))
@@ -353,8 +389,15 @@ function firstOf({entries}: Attachments, pod: PodFacts): Entry | undefined {
 const furtherOf = ({entries}: Attachments, containerId: string): Entry[] =>
   [...entries.values()].filter(({plan}) => plan.containerId === containerId && isFurther(plan))
 
-/** Not the first interface of its pod. */
-export const isFurther = ({attachment}: Plan): boolean => attachment !== undefined && !attachment.selection.primary
+/** That of the ADD's result, whatever the journal's is: what nobody can ask for by annotation, then as it is asked for. */
+function inOrder(entries: readonly Entry[], asked: readonly string[]): Entry[] {
+  const places = new Map(asked.map((ifname, i) => [ifname, i]))
+  const placeOf = ({plan: {ifname, attachment}}: Entry): number =>
+    places.get(ifname) ?? (attachment?.origin === 'pod' && attachment.selection.startOnly ? -1 : asked.length)
+  return entries.toSorted(
+    (a, b) => placeOf(a) - placeOf(b) || a.plan.at - b.plan.at || (a.plan.ifname < b.plan.ifname ? -1 : 1),
+  )
+}
 
 const sandboxOf = (first: Entry): PodSandbox => {
   const {containerId, netns, path, network} = first.plan
@@ -398,6 +441,16 @@ function primaryState(selected: Selected, first: Entry | undefined): AttachmentS
   return stateOf(selected, 'failed', {reason})
 }
 
+async function hasFirst({namespaces}: PodPassPorts, {netns}: PodSandbox): Promise<boolean> {
+  const sandbox = await namespaces.open(netns).catch(() => undefined)
+  if (!sandbox) return false
+  try {
+    return await isThere(sandbox, FIRST)
+  } finally {
+    await sandbox.close()
+  }
+}
+
 async function isThere(sandbox: Sandbox, ifname: string): Promise<boolean> {
   const kernel = await sandbox.kernel()
   return kernel.readSysctl(`ipv4/conf/${ifname}/forwarding`).then(
@@ -406,10 +459,10 @@ async function isThere(sandbox: Sandbox, ifname: string): Promise<boolean> {
   )
 }
 
-async function within(work: Promise<void>, ms: number, otherwise: string): Promise<void> {
+async function within(work: Promise<void>, ms: number, otherwise: () => string): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(otherwise)), ms)
+    timer = setTimeout(() => reject(new Error(otherwise())), ms)
   })
   try {
     await Promise.race([work, late])

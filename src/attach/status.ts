@@ -23,9 +23,17 @@ export interface AttachmentState {
   readonly reason?: string | undefined
 }
 
-/** The de-facto standard's, section "network status annotation": the default network first. */
-export function networkStatus(first: InterfaceFacts | undefined, more: readonly InterfaceFacts[]): string {
-  return JSON.stringify([...(first ? [{...statusOf(first), default: true}] : []), ...more.map(statusOf)])
+/**
+ * The de-facto standard's, section "network status annotation": the default network first. `first`: undefined where it is
+ * not of our making, or forgotten; then `before`, the annotation as it is, tells of it.
+ */
+export function networkStatus(
+  first: InterfaceFacts | undefined,
+  more: readonly InterfaceFacts[],
+  before?: string,
+): string {
+  const own = first ? {...statusOf(first), default: true} : entriesOf(before).find(entry => entry.default === true)
+  return JSON.stringify([...(own ? [own] : []), ...more.map(statusOf)])
 }
 
 const statusOf = ({name, interface: ifname, ips, mac, mtu, gateway = [], dns, device}: InterfaceFacts) => ({
@@ -39,21 +47,42 @@ const statusOf = ({name, interface: ifname, ips, mac, mtu, gateway = [], dns, de
   ...(device !== undefined && {'device-info': {type: 'pci', version: '1.1.0', pci: {'pci-address': device}}}),
 })
 
-/** `before`: the annotation as it is; what has not changed keeps its time. `now`: milliseconds since the epoch. */
-export function attachmentsStatus(states: readonly AttachmentState[], before: string | undefined, now: number): string {
-  const known = parseStates(before)
-  return JSON.stringify(
-    states.map(state => {
-      const same = known.find(each => keyOf(each) === keyOf(state))
-      return {...state, since: same?.since ?? new Date(Math.floor(now / 1000) * 1000).toISOString().replace('.000', '')}
-    }),
-  )
+/** Bytes: those of all annotations of an object may be 256 KiB together. */
+const STATUS_MAX = 64 * 1024
+
+/**
+ * `before`: the annotation as it is, or has been; what has not changed keeps its time. `now`: milliseconds since the epoch.
+ * What is too much for an annotation is counted at its end.
+ */
+export function attachmentsStatus(
+  states: readonly AttachmentState[],
+  before: readonly (string | null | undefined)[],
+  now: number,
+): string {
+  const times = new Map(before.flatMap(parseStates).map(state => [keyOf(state), state.since]))
+  const since = new Date(now).toISOString().replace(/\.\d+/, '')
+  const listed: string[] = []
+  let bytes = 0
+  for (const [i, state] of states.entries()) {
+    const text = JSON.stringify({...state, since: times.get(keyOf(state)) ?? since})
+    bytes += Buffer.byteLength(text)
+    if (bytes > STATUS_MAX) {
+      const reason = `${states.length - i} more are not listed: an annotation has no room for them`
+      listed.push(JSON.stringify({name: '', state: 'pending', reason}))
+      break
+    }
+    listed.push(text)
+  }
+  return `[${listed.join()}]`
 }
 
 export type KnownState = AttachmentState & {readonly since?: string}
 
+export const parseStates = (text: string | null | undefined): readonly KnownState[] =>
+  entriesOf(text) as readonly object[] as readonly KnownState[]
+
 /** Anybody may have written it. */
-export function parseStates(text: string | undefined): readonly KnownState[] {
+function entriesOf(text: string | null | undefined): readonly {readonly [key: string]: unknown}[] {
   try {
     const list: unknown = JSON.parse(text ?? '[]')
     return Array.isArray(list) ? list.filter(each => typeof each === 'object' && each !== null) : []

@@ -3,21 +3,25 @@ import {readFile} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {isDeepStrictEqual} from 'node:util'
 import {InvalidInput} from '../model/errors.ts'
+import type {Cidr} from '../model/ip.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import {pluginConfig, readConfig} from './config.ts'
 import {CniError} from './error.ts'
 import {requireInside} from './interface-gone.ts'
-import {type Entry, type Journal, keyOf, type Plan} from './journal.ts'
+import {type Entry, isFurther, type Journal, keyOf, type Plan} from './journal.ts'
 import {createLater} from './later.ts'
 import {AddFailed, addList, checkList, delList} from './list.ts'
 import type {FindPlugin, NativePlugin, PluginCall} from './plugin.ts'
-import {rebuildList} from './rebuild-list.ts'
+import {type RebuildOptions, rebuildList} from './rebuild-list.ts'
 import type {AttachmentKey} from './request.ts'
 import type {CniResult} from './result.ts'
+import {createWaysOut, type WaysOut} from './ways-out.ts'
 
 export interface AttachmentPorts {
   readonly journal: Journal
+  /** Pod and service ranges, which a pod reaches through its first interface whatever its default route is. */
+  readonly keep: readonly Cidr[]
   readonly namespaces: Namespaces
   readonly find: FindPlugin
   readonly log: Logger
@@ -28,6 +32,8 @@ export interface AttachmentPorts {
 }
 
 export interface Attachments {
+  /** Leads the pod's default route through the interface, when its plan asks for that. */
+  readonly route: WaysOut['set']
   readonly entries: ReadonlyMap<string, Entry>
   /** Calls after every change of an entry, and when it has gone. One listener. */
   readonly onChange: Journal['onChange']
@@ -47,7 +53,7 @@ export interface Attachments {
    * Makes it anew when its interface has gone from the pod, with what it had: the result, which the journal has. Rejects
    * with CniError. Undefined: the pod has gone, too.
    */
-  rebuild(entry: Entry): Promise<CniResult | undefined>
+  rebuild(entry: Entry, options: RebuildOptions): Promise<CniResult | undefined>
   /**
    * Changes it in place into what the plan of the same attachment says: the result, which the journal then has with the
    * plan. Undefined: it must be removed and added, and nothing has been changed. Rejects with CniError, and it is as it was.
@@ -55,6 +61,8 @@ export interface Attachments {
   update(entry: Entry, plan: Plan): Promise<CniResult | undefined>
   /** Resolves when nothing is left of what is being removed there; at once, where nothing is. */
   settled(key: AttachmentKey): Promise<void>
+  /** Why what is being removed there has not gone: what the last try met. Undefined: no try has failed. */
+  trouble(key: AttachmentKey): string | undefined
   /** Whether its sandbox is still there. */
   lives(entry: Entry): Promise<boolean>
   /** Of the boot that we are in. */
@@ -66,7 +74,7 @@ export interface AddOptions {
   /** Something of it outlives the machine's memory. */
   readonly durable: boolean
   /** Until this has succeeded it is not told of as added; when it fails, this one is undone, too. */
-  readonly with?: () => Promise<unknown>
+  readonly with?: (result: CniResult) => Promise<unknown>
 }
 
 /** Milliseconds for one try of a removal. */
@@ -76,6 +84,9 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   const {journal, namespaces, find, log} = ports
   const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
   const removals = new Map<string, Promise<void>>()
+  /** Of removals: what the last try met. */
+  const troubles = new Map<string, string>()
+  const ways = createWaysOut(journal.entries, ports.keep)
 
   /** Its namespace; undefined when that has gone, even if another one is to be found under its path. */
   const enter = async ({netns, sandbox: id, boot: then}: Plan): Promise<Sandbox | undefined> => {
@@ -94,6 +105,11 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     const sandbox = await enter(plan)
     const later = createLater()
     try {
+      // Whatever becomes of that: the interface has to go.
+      if (sandbox)
+        await ways
+          .restore(plan, sandbox)
+          .catch(error => log.warn("a pod's default route could not be given back", {err: error}))
       await delList(plan.list, callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), later.add), find, result)
       handedOver()
       await later.done()
@@ -112,6 +128,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         const retryMs = Math.round(ports.retryMs(attempt))
         const {containerId: container, ifname} = entry.plan
         const detail = (error as Error).message
+        troubles.set(keyOf(entry.plan), detail)
         log.warn('an attachment could not be removed; trying again', {container, interface: ifname, detail, retryMs})
         // The journal has it: nobody needs to wait, and nothing is forgotten.
         handedOver()
@@ -123,23 +140,43 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   const begin = (entry: Entry): Promise<void> => {
     const key = keyOf(entry.plan)
     return new Promise(handedOver => {
-      const removal = undoUntilDone(entry, handedOver).finally(() => removals.delete(key))
+      const removal = undoUntilDone(entry, handedOver).finally(() => {
+        removals.delete(key)
+        troubles.delete(key)
+      })
       removals.set(key, removal)
     })
   }
 
+  /** In place, by the plugin. Undefined: it cannot. */
+  const changed = async (
+    old: Plan,
+    plan: Plan,
+    result: CniResult,
+    sandbox: Sandbox,
+  ): Promise<CniResult | undefined> => {
+    const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS))
+    const before = {...call, args: old.args, config: pluginConfig(old.list, 0, {prevResult: result})}
+    const after = {...call, config: pluginConfig(plan.list, 0, {prevResult: result})}
+    const plugin: Partial<NativePlugin> = find(after.config, after)
+    return plugin === find(before.config, before) ? plugin.update?.(after, before) : undefined
+  }
+
   return {
     boot,
+    route: ways.set,
     entries: journal.entries,
     onChange: journal.onChange,
     settled: async key => removals.get(keyOf(key)),
+    trouble: key => troubles.get(keyOf(key)),
     add: async (plan, sandbox, {signal, durable, with: others}) => {
       // What no plugin can be called with could never be undone either.
       readConfig(plan.list)
       await journal.begin(plan, durable)
       try {
         const result = await addList(plan.list, callOf(plan, sandbox, signal), find)
-        await others?.()
+        await ways.set(plan, sandbox)
+        await others?.(result)
         await journal.added(plan, result)
         return result
       } catch (error) {
@@ -189,12 +226,14 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         await sandbox.close()
       }
     },
-    rebuild: async ({plan, result}) => {
+    rebuild: async ({plan, result}, options) => {
       const sandbox = result && (await enter(plan))
       if (!sandbox) return undefined
       try {
-        const made = await rebuildList(plan.list, callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS)), find, result)
+        const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS))
+        const made = await rebuildList(plan.list, call, find, result, options)
         if (!isDeepStrictEqual(made, result)) await journal.updated(plan, made)
+        await (isFurther(plan) ? ways.set(plan, sandbox) : ways.setAll(plan, sandbox))
         return made
       } finally {
         await sandbox.close()
@@ -203,23 +242,17 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     update: async (entry, plan) => {
       const {plan: old, result} = entry
       if (!result || keyOf(old) !== keyOf(plan)) return undefined
-      if (old.args === plan.args && isDeepStrictEqual(old.list, plan.list)) {
-        // Only what asked for it has changed.
-        await journal.updated(plan, result)
-        return result
-      }
-      if (old.list.plugins.length !== 1 || plan.list.plugins.length !== 1) return undefined
+      const sameList = old.args === plan.args && isDeepStrictEqual(old.list, plan.list)
+      if (!sameList && (old.list.plugins.length !== 1 || plan.list.plugins.length !== 1)) return undefined
       readConfig(plan.list)
       const sandbox = await enter(old)
       if (!sandbox) return undefined
       try {
-        const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS))
-        const before = {...call, args: old.args, config: pluginConfig(old.list, 0, {prevResult: result})}
-        const after = {...call, config: pluginConfig(plan.list, 0, {prevResult: result})}
-        const plugin: Partial<NativePlugin> = find(after.config, after)
-        if (plugin !== find(before.config, before)) return undefined
-        const made = await plugin.update?.(after, before)
-        if (made) await journal.updated(plan, made)
+        const made = sameList ? result : await changed(old, plan, result, sandbox)
+        if (!made) return undefined
+        await ways.restore(old, sandbox)
+        await ways.set(plan, sandbox)
+        await journal.updated(plan, made)
         return made
       } finally {
         await sandbox.close()

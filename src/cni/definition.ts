@@ -31,8 +31,9 @@ export interface Asked {
 export function listOf(definition: Definition, {selection, config, device, cniVersion}: Asked): PlannedList {
   const written = JSON.parse(config) as Record<string, unknown>
   try {
-    const list = readConfig({cniVersion, ...written}, {name: definition.name})
-    const own = list.plugins.find(({type}) => type === OWN_TYPE)
+    const saysNone = (written.cniVersion ?? '') === '' && !('plugins' in written && written.cniVersions)
+    const list = readConfig(saysNone ? {...written, cniVersion} : written, {name: definition.name})
+    const own = list.plugins.find(({type, ipam}) => type === OWN_TYPE || (isRecord(ipam) && ipam.type === OWN_TYPE))
     if (own)
       throw new CniError('invalidConfig', `type ${quoted(OWN_TYPE)} would ask us again; name the plugin that is meant`)
     const [first, ...rest] = list.plugins

@@ -6,6 +6,7 @@ import {quoted} from '../model/errors.ts'
 import {typeOf} from './config.ts'
 import {CniError} from './error.ts'
 import {findProgram, type Program} from './find-program.ts'
+import {STARTED_BY_US} from './orphans.ts'
 import type {FindPlugin, PluginCall, PluginConfig} from './plugin.ts'
 import {resultOf, successOf, versionsOf} from './program-answer.ts'
 import type {CniResult} from './result.ts'
@@ -152,6 +153,7 @@ const environment = (command: Command, {containerId, netns, ifname, args, path}:
   CNI_IFNAME: ifname,
   CNI_ARGS: args,
   CNI_PATH: path.join(':'),
+  ...STARTED_BY_US,
 })
 
 /** The config itself when the versions have its own, or none that we speak. */

@@ -7,7 +7,7 @@ import type {Attachments} from './attachments.ts'
 import {parseConfig} from './config.ts'
 import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} from './default-network.ts'
 import {type CniCode, CniError, formatError} from './error.ts'
-import {type Entry, keyOf, type Plan, type PlannedAttachment, type PlannedList} from './journal.ts'
+import {type Entry, isFurther, keyOf, type Plan, type PlannedAttachment, type PlannedList} from './journal.ts'
 import {createLater} from './later.ts'
 import {delList, gcList, type ListCall, statusList, type ValidAttachment} from './list.ts'
 import type {PlannedInterface, PodNetworks} from './networks.ts'
@@ -21,6 +21,7 @@ import type {Serial} from './serial.ts'
 import type {Answer} from './server.ts'
 import {hostName} from './types/marks.ts'
 import {formatResult, parseResult, VERSIONS} from './versions.ts'
+import type {First} from './ways-out.ts'
 
 export interface FrontPorts {
   readonly attachments: Attachments
@@ -94,8 +95,6 @@ export function createFront(ports: FrontPorts): Front {
         ifname: request.ifname,
         attachment: first?.attachment,
       })
-      const durable = !ports.isVolatile(list)
-      if (more.length === 0) return answerOf(await attachments.add(plan, sandbox, {signal, durable}), config)
       const others = more.map(each => planOf(request, config, sandbox, each))
       return answerOf(await addAll(plan, others, sandbox, signal), config)
     } finally {
@@ -129,14 +128,23 @@ export function createFront(ports: FrontPorts): Front {
       const result = await attachments.add(plan, sandbox, {
         signal,
         durable: !ports.isVolatile(plan.list),
-        with: () => all,
+        with: async first => {
+          await all
+          for (const other of others) await routeOut(other, sandbox, {ifname: plan.ifname, result: first})
+        },
       })
       return joined(result, await all)
     } catch (error) {
-      await Promise.allSettled(made)
+      const outcomes = await Promise.allSettled(made)
       await Promise.all(others.map(other => removeIfThere(other)))
-      throw error
+      // Those of the others have their names already.
+      throw outcomes.some(each => each.status === 'rejected' && each.reason === error) ? error : named(error, plan)
     }
+  }
+
+  /** One that is there. */
+  const routeOut = async (plan: Plan, sandbox: Sandbox, first: First): Promise<void> => {
+    if (attachments.entries.get(keyOf(plan))?.state === 'added') await attachments.route(plan, sandbox, first)
   }
 
   const addFurther = async (plan: Plan, sandbox: Sandbox, signal: AbortSignal): Promise<CniResult | undefined> => {
@@ -145,14 +153,7 @@ export function createFront(ports: FrontPorts): Front {
       return await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(plan.list)})
     } catch (error) {
       if (plan.attachment?.selection.optional) return undefined
-      const {code, number, details, message} = asCniError(error)
-      const {namespace, name} = plan.attachment!.definition
-      const title = namespace === '' ? name : `${namespace}/${name}`
-      throw new CniError(code, `${plan.ifname} (network ${quoted(title)}) cannot be attached: ${message}`, {
-        number,
-        cause: error,
-        ...(details !== undefined && {details}),
-      })
+      throw named(error, plan)
     }
   }
 
@@ -234,7 +235,7 @@ export function createFront(ports: FrontPorts): Front {
         `nothing is known of ${request.ifname} of container ${request.containerId}; it needs an ADD`,
       )
     await attachments.check(entry, signal)
-    if (entry.plan.attachment && !entry.plan.attachment.selection.primary) return
+    if (isFurther(entry.plan)) return
     for (const each of further(attachments, request.containerId))
       if (each.state === 'added') await attachments.check(each, signal)
   }
@@ -387,9 +388,7 @@ const networkOf = ({args}: CniRequest): string | undefined => parseArgs(args).ge
 
 /** The further networks of a container. */
 const further = ({entries}: Attachments, containerId: string): Entry[] =>
-  [...entries.values()].filter(
-    ({plan}) => plan.containerId === containerId && plan.attachment && !plan.attachment.selection.primary,
-  )
+  [...entries.values()].filter(({plan}) => plan.containerId === containerId && isFurther(plan))
 
 /**
  * The interfaces of all, but only the first one's addresses: there are runtimes (CRI-O) that take every address of a
@@ -411,6 +410,19 @@ const SENSELESS: ReadonlySet<CniCode> = new Set([
 
 /** Milliseconds that STATUS waits for what an ADD would wait longer for. */
 const STATUS_MS = 1000
+
+/** Of one of several: which it is. */
+function named(error: unknown, {ifname, attachment}: Plan): unknown {
+  if (!attachment) return error
+  const {code, number, details, message} = asCniError(error)
+  const {namespace, name} = attachment.definition
+  const title = namespace === '' ? name : `${namespace}/${name}`
+  return new CniError(code, `${ifname} (network ${quoted(title)}) cannot be attached: ${message}`, {
+    number,
+    cause: error,
+    ...(details !== undefined && {details}),
+  })
+}
 
 /** What is there already is somebody else's: the DEL of a failed ADD must not find it. */
 async function requireFree(sandbox: Sandbox, ifname: string): Promise<void> {

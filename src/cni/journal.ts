@@ -70,6 +70,9 @@ export interface Entry {
   readonly result?: CniResult
 }
 
+/** Not the first interface of its pod. */
+export const isFurther = ({attachment}: Plan): boolean => attachment !== undefined && !attachment.selection.primary
+
 export class JournalError extends NetgraftError {
   readonly code = 'EJOURNAL'
 }

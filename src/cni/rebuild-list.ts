@@ -7,6 +7,11 @@ import {addList, delList, type ListCall} from './list.ts'
 import type {FindPlugin, NativePlugin, Plugin, PluginCall} from './plugin.ts'
 import type {CniResult} from './result.ts'
 
+export interface RebuildOptions {
+  /** False: where programs refuse to give it what it had, it gets whatever they give. */
+  readonly exactly: boolean
+}
+
 /**
  * A first plugin that can make its interface anew does so; those behind it are ended, and begun again with its result.
  * Programs are ended and begun again. When something fails nothing is left but leases: the interface has gone, as before.
@@ -17,10 +22,11 @@ export async function rebuildList(
   call: ListCall,
   find: FindPlugin,
   result: CniResult,
+  {exactly}: RebuildOptions,
 ): Promise<CniResult> {
   const whole: PluginCall = {...call, config: pluginConfig(list, 0, {prevResult: result})}
   const first: Plugin & Partial<NativePlugin> = find(whole.config, whole)
-  if (!first.rebuild) return redo(list, call, find, result)
+  if (!first.rebuild) return redo(list, call, find, result, exactly)
   // Those behind it may have nothing left to end.
   await end(list, call, find, result, 1).catch(() => {})
   const made = await first.rebuild(whole)
@@ -33,12 +39,19 @@ export async function rebuildList(
 }
 
 /** The addresses and the MAC that it had are asked for, as far as the plugins have ears for that. */
-async function redo(list: PlannedList, call: ListCall, find: FindPlugin, result: CniResult): Promise<CniResult> {
+async function redo(
+  list: PlannedList,
+  call: ListCall,
+  find: FindPlugin,
+  result: CniResult,
+  exactly: boolean,
+): Promise<CniResult> {
   await end(list, call, find, result).catch(() => {})
   try {
     const wishes = wishesOf(list, call, result)
     return await addList({...list, ...wishes.list}, {...call, args: wishes.args}, find)
-  } catch {
+  } catch (error) {
+    if (exactly) throw error
     return await addList(list, call, find)
   }
 }

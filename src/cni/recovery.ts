@@ -4,7 +4,7 @@ import {dirname} from 'node:path'
 import type {Logger} from '../model/logger.ts'
 import type {Attachments} from './attachments.ts'
 import {type NodeLocal, ownerOf} from './ipam/node-local.ts'
-import {type Entry, keyOf} from './journal.ts'
+import {type Entry, isFurther, keyOf} from './journal.ts'
 import type {Serial} from './serial.ts'
 import type {Stray} from './strays.ts'
 
@@ -14,6 +14,8 @@ export interface RecoveryPorts {
   readonly serial: Serial
   /** Of the attachments that have an end on the host: their keys. Its other end is in a namespace that lives. */
   readonly onHost: () => Promise<ReadonlySet<string>>
+  /** Ends the programs that an earlier agent has left at work for these: how many there were. */
+  readonly killOrphans?: (entries: readonly Entry[]) => Promise<number>
   /** Pods that the journal has lost. */
   readonly strays: () => Promise<readonly Stray[]>
   readonly log: Logger
@@ -46,6 +48,9 @@ export async function recover(ports: RecoveryPorts): Promise<void> {
   const halfDone = entries.filter(entry => entry.state !== 'added' || isOrphan(entry, entries))
   if (entries.length > 0)
     log.info('attachments found', {standing: entries.length - halfDone.length, halfDone: halfDone.length})
+  const orphans = (await ports.killOrphans?.(halfDone)) ?? 0
+  if (orphans > 0)
+    log.warn('plugins that an earlier agent had started were still at work; they are ended', {processes: orphans})
   const undone = Promise.all(halfDone.map(entry => remove(ports, entry)))
   await Promise.race([undone, new Promise(resolve => setTimeout(resolve, HALF_DONE_MS).unref())])
 }
@@ -53,13 +58,13 @@ export async function recover(ports: RecoveryPorts): Promise<void> {
 /** Made within an ADD that was never answered: its first interface is not there. */
 const isOrphan = ({plan}: Entry, entries: readonly Entry[]): boolean =>
   plan.attachment?.origin === 'pod' &&
-  !plan.attachment.selection.primary &&
+  isFurther(plan) &&
   !entries.some(
     ({plan: other, state}) =>
       other.containerId === plan.containerId &&
       other.request === plan.request &&
       state === 'added' &&
-      (other.attachment === undefined || other.attachment.selection.primary === true),
+      !isFurther(other),
   )
 
 /** Removes attachments whose sandbox has gone without a DEL: how many. */

@@ -88,7 +88,10 @@ async function connectLine({title, sockets, key}: PeerOptions): Promise<Line> {
       error => error.code !== 'ENOENT' && error.code !== 'ENOTDIR',
     )
     if (!there) continue
-    const {connect} = await import('./grpc.ts')
+    const {connect} = await import('./grpc.ts').catch(cause => {
+      const why = `${title} at ${socket} cannot be asked, because our gRPC cannot be loaded`
+      throw new CriError('unavailable', `${why}: install all files of Netgraft together`, {cause})
+    })
     return {socket, connection: connect(socket)}
   }
   const where = sockets.length > 0 ? sockets.join(' or ') : 'no path at all'
@@ -101,7 +104,7 @@ function sentence(
 ): CriError {
   const who = `${title} at ${socket}`
   const [, service, name] = method.split('/')
-  const told = details === '' ? '' : `: ${quoted(details)}`
+  const told = details ? `: ${quoted(details)}` : ''
   switch (kind) {
     case 'silent':
       return new CriError(

@@ -36,9 +36,11 @@ export interface SiteOptions {
   readonly folder?: string
   readonly add?: Deed
   readonly del?: Deed
+  /** Further verbs. */
+  readonly more?: Pick<NativePlugin, 'rebuild' | 'update'>
 }
 
-export async function siteOf(t: ExecutionContext, {folder, add, del}: SiteOptions = {}): Promise<Site> {
+export async function siteOf(t: ExecutionContext, {folder, add, del, more}: SiteOptions = {}): Promise<Site> {
   const calls: string[] = []
   const told: string[] = []
   const events: FrontEvent[] = []
@@ -63,6 +65,7 @@ export async function siteOf(t: ExecutionContext, {folder, add, del}: SiteOption
       note('DEL', call)
       await del?.(call)
     },
+    ...more,
   }
   const log = Object.fromEntries(
     ['debug', 'info', 'warn', 'error', 'fatal'].map(level => [
@@ -75,7 +78,15 @@ export async function siteOf(t: ExecutionContext, {folder, add, del}: SiteOption
   const journal = await openJournal(folder ?? (await folderOf(t)), files, problem => t.fail(problem))
   const namespaces = doors()
   const find = () => plugin
-  const attachments = await createAttachments({journal, namespaces, find, log, signal: life.signal, retryMs: () => 10})
+  const attachments = await createAttachments({
+    keep: [],
+    journal,
+    namespaces,
+    find,
+    log,
+    signal: life.signal,
+    retryMs: () => 10,
+  })
   const serial = createSerial(8)
   const front = createFront({
     attachments,

@@ -40,6 +40,7 @@ test('a program gets the CNI environment and no other, and its config on standar
       'CNI_IFNAME=eth0',
       'CNI_NETNS=/run/netns/ng-none',
       `CNI_PATH=${folder}:/nowhere`,
+      'NETGRAFT_PLUGIN=1',
       `PATH=${SEARCH_PATH}`,
     ],
   )

@@ -108,3 +108,18 @@ test('only what stands has a look', t => {
     0,
   )
 })
+
+test('a program: only its parent, where it names one', t => {
+  const parent: Link = {...BASE, index: 7 as IfIndex, name: 'm0'}
+  for (const type of ['macvlan', 'ipvlan']) {
+    t.true(look({type, master: 'm0'}, state([parent], []))!.inOrder)
+    t.false(look({type, master: 'm0'}, state([], []))!.inOrder)
+    t.not(
+      look({type, master: 'm0'}, state([parent], []))!.text,
+      look({type, master: 'm0'}, state([{...parent, index: 8 as IfIndex}], []))!.text,
+    )
+  }
+  // The kernel's own choice is not looked for.
+  t.true(look({type: 'macvlan'}, state([], []))!.inOrder)
+  t.is(look({type: 'other'}, state([parent], [])), undefined)
+})

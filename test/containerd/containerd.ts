@@ -53,7 +53,9 @@ export interface Containerd {
   runPod(options: PodOptions): Promise<Pod>
   /** As `ctr run --cni` does. */
   runContainer(options: ContainerOptions): Promise<Container>
-  /** What it has logged so far. */
+  /** Kills it and starts it anew; its pods go on. `meanwhile`: what is done while it is not there. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>
+  /** What it has logged since it was started. */
   log(): string
 }
 
@@ -72,10 +74,14 @@ export async function startContainerd(
   await Promise.all([folders.conf, folders.bin].map(each => mkdir(each)))
   if (conflist) await writeFile(join(folders.conf, '10-test.conflist'), JSON.stringify(conflist(folders.folder)))
   await linkPlugins(binFolders, folders.bin)
-  const [image, log] = await Promise.all([writeImage(join(folders.folder, 'image')), startDaemon(folders, namespace)])
+  const [image, daemon] = await Promise.all([
+    writeImage(join(folders.folder, 'image')),
+    startDaemon(folders, namespace),
+  ])
   await run('ctr', '-a', folders.socket, '-n', 'k8s.io', 'images', 'import', '--snapshotter', 'native', image)
   const cri = connectCri(folders.socket)
   t.teardown(() => cri.close())
+  let current = daemon
   return {
     namespace,
     folder: folders.folder,
@@ -86,8 +92,19 @@ export async function startContainerd(
     cri,
     runPod: options => runPod(cri, {cgroup, logs: join(folders.folder, 'logs')}, options),
     runContainer: options => runContainer(folders, {cgroup, namespace}, options),
-    log,
+    restart: async meanwhile => {
+      await current.kill()
+      await meanwhile?.()
+      current = await startDaemon(folders, namespace)
+    },
+    log: () => current.log(),
   }
+}
+
+interface Daemon {
+  log(): string
+  /** Resolves when it is gone. */
+  kill(): Promise<void>
 }
 
 async function installed(): Promise<void> {
@@ -112,8 +129,8 @@ async function linkPlugins(from: readonly string[], to: string): Promise<void> {
   }
 }
 
-/** Resolves when it serves: a function that tells what it has logged. */
-async function startDaemon(folders: Folders, namespace: Namespace): Promise<() => string> {
+/** Resolves when it serves. */
+async function startDaemon(folders: Folders, namespace: Namespace): Promise<Daemon> {
   const file = join(folders.folder, 'config.toml')
   await writeFile(file, config(folders))
   // Not by `ip netns exec`, which would take it to a mount namespace of its own: CNI_NETNS would lead nowhere outside.
@@ -123,7 +140,11 @@ async function startDaemon(folders: Folders, namespace: Namespace): Promise<() =
   let log = ''
   child.stderr.setEncoding('utf8').on('data', text => (log += text))
   await serving(child, () => log)
-  return () => log
+  const kill = async () => {
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+  return {log: () => log, kill}
 }
 
 async function serving(child: ChildProcess, log: () => string): Promise<void> {

@@ -16,7 +16,7 @@ export interface Cri {
   listPodSandbox(request: object): Promise<{items: {id: string; metadata: PodSandboxMetadata}[]}>
   createContainer(request: {
     pod_sandbox_id: string
-    config: {metadata: {name: string}; image: {image: string}; command: string[]; log_path?: string}
+    config: {metadata: {name: string; attempt?: number}; image: {image: string}; command: string[]; log_path?: string}
     sandbox_config: PodSandboxConfig
   }): Promise<{container_id: string}>
   startContainer(request: {container_id: string}): Promise<void>
@@ -36,6 +36,8 @@ export interface PodSandboxMetadata {
   readonly name: string
   readonly uid: string
   readonly namespace: string
+  /** How many sandboxes the pod has had before. @default 0 */
+  readonly attempt?: number
 }
 
 export interface PortMapping {
@@ -51,8 +53,12 @@ export interface PodSandboxConfig {
   readonly hostname: string
   readonly log_directory: string
   readonly port_mappings: readonly PortMapping[]
+  readonly labels?: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
-  readonly linux: {readonly cgroup_parent: string}
+  readonly linux: {
+    readonly cgroup_parent: string
+    readonly security_context?: {readonly namespace_options: {readonly network: 'POD' | 'NODE'}}
+  }
 }
 
 interface PodSandboxStatus {

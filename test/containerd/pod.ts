@@ -12,8 +12,12 @@ export interface PodOptions {
   readonly namespace?: string
   /** @default a random one */
   readonly uid?: string
+  /** How many sandboxes the pod has had before. @default 0 */
+  readonly attempt?: number
   readonly annotations?: Readonly<Record<string, string>>
   readonly portMappings?: readonly PortMapping[]
+  /** In the network of the runtime. @default false */
+  readonly hostNetwork?: boolean
 }
 
 export interface Pod {
@@ -37,20 +41,37 @@ export interface Pod {
 export async function runPod(
   cri: Cri,
   {cgroup, logs}: {readonly cgroup: string; readonly logs: string},
-  {name, namespace = 'default', uid = randomUUID(), annotations = {}, portMappings = []}: PodOptions,
+  {
+    name,
+    namespace = 'default',
+    uid = randomUUID(),
+    attempt = 0,
+    annotations = {},
+    portMappings = [],
+    hostNetwork = false,
+  }: PodOptions,
 ): Promise<Pod> {
   const config: PodSandboxConfig = {
-    metadata: {name, uid, namespace},
-    hostname: name,
+    metadata: {name, uid, namespace, attempt},
+    // As the kubelet does: the node's own name is not for a pod to set.
+    hostname: hostNetwork ? '' : name,
     log_directory: logs,
     port_mappings: portMappings,
+    labels: {
+      'io.kubernetes.pod.name': name,
+      'io.kubernetes.pod.namespace': namespace,
+      'io.kubernetes.pod.uid': uid,
+    },
     annotations,
-    linux: {cgroup_parent: `/${cgroup}`},
+    linux: {
+      cgroup_parent: `/${cgroup}`,
+      security_context: {namespace_options: {network: hostNetwork ? 'NODE' : 'POD'}},
+    },
   }
   const {pod_sandbox_id: id} = await cri.runPodSandbox({config})
   const {container_id: container} = await cri.createContainer({
     pod_sandbox_id: id,
-    config: {metadata: {name: 'main'}, image: {image: IMAGE}, command: [...IDLE]},
+    config: {metadata: {name: 'main', attempt}, image: {image: IMAGE}, command: [...IDLE]},
     sandbox_config: config,
   })
   await cri.startContainer({container_id: container})

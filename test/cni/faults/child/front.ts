@@ -46,6 +46,8 @@ export async function openAgent({folder, netns, ranges, masquerade}: AgentOption
   const log: Logger = {trace: quiet, debug: quiet, info: quiet, warn: tell, error: tell, fatal: tell, child: () => log}
   const config = {
     folders: {state: join(folder, 'state'), run: join(folder, 'run')},
+    clusterCIDRs: [],
+    serviceCIDRs: [],
     cni: {concurrency: 16, deadlineSeconds: 60},
     networks: [{pods: {mode: 'ptp', bridge: 'ng-br0'}}],
   } as unknown as Config
