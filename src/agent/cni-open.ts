@@ -2,7 +2,7 @@
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {standingResult} from '../cni/adopt.ts'
-import {createAttachments} from '../cni/attachments.ts'
+import {type AttachmentDeed, createAttachments} from '../cni/attachments.ts'
 import type {PodSite} from '../cni/default-network.ts'
 import {execPlugin, hostMountNeeded} from '../cni/exec.ts'
 import {createFront, type Front, type FrontEvent} from '../cni/front.ts'
@@ -44,6 +44,7 @@ export interface CniOptions {
   readonly masquerade: Masquerade
   readonly networks: PodNetworks
   readonly done: (event: FrontEvent) => void
+  readonly did: (deed: AttachmentDeed) => void
   /** Of the agent's life. */
   readonly signal: AbortSignal
 }
@@ -126,6 +127,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     log,
     signal,
     retryMs,
+    did: options.did,
   })
   const front = createFront({
     attachments,

@@ -20,6 +20,7 @@ import {
 } from 'rxjs'
 import type {PodSite} from '../cni/default-network.ts'
 import {CniError} from '../cni/error.ts'
+import {hostMountNeeded} from '../cni/exec.ts'
 import type {Entry} from '../cni/journal.ts'
 import type {PodNetworks} from '../cni/networks.ts'
 import {decodeRequest} from '../cni/protocol.ts'
@@ -40,7 +41,7 @@ import {counted, type EntryChange, entryChanges} from './cni-entries.ts'
 import {socketPath, spoolFolder} from './cni-folders.ts'
 import {heal} from './cni-heal.ts'
 import {type OpenFront, openFront} from './cni-open.ts'
-import {frontReporter} from './cni-report.ts'
+import {deedReporter, frontReporter} from './cni-report.ts'
 import type {Status} from './status.ts'
 
 export interface CniEdges {
@@ -74,7 +75,8 @@ const SPOOL = {firstMs: 3000, settleMs: 20, lookMs: 30_000} as const
 /** One stream that never ends by itself, and never fails. `reports$` replays the last one. */
 export function cni(edges: CniEdges): Observable<unknown> {
   const {config, log, status, metrics, signal, closing} = edges
-  const report = frontReporter(log, metrics)
+  const hostRoot = hostMountNeeded().then(needed => (needed ? '/proc/1/root' : ''))
+  const report = frontReporter(log, metrics, hostRoot)
   status.set('cni', 'it is not open yet')
   return defer(() =>
     openFront({
@@ -86,6 +88,7 @@ export function cni(edges: CniEdges): Observable<unknown> {
       site: siteOf(edges.reports$, signal),
       networks: edges.networks,
       done: report,
+      did: deedReporter(metrics),
     }),
   ).pipe(
     tap({

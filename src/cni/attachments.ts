@@ -29,6 +29,18 @@ export interface AttachmentPorts {
   readonly signal: AbortSignal
   /** Milliseconds before a failed removal is tried again; grows with `attempt`. */
   readonly retryMs: (attempt: number) => number
+  /** Called after each try. */
+  readonly did: (deed: AttachmentDeed) => void
+}
+
+/** One try to make, change or end an attachment. */
+export interface AttachmentDeed {
+  /** update: in place. */
+  readonly op: 'attach' | 'detach' | 'update' | 'rebuild'
+  readonly plan: Plan
+  /** Milliseconds. */
+  readonly ms: number
+  readonly failed: boolean
 }
 
 export interface Attachments {
@@ -88,6 +100,18 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   const troubles = new Map<string, string>()
   const ways = createWaysOut(journal.entries, ports.keep)
 
+  const timed = async <T>(op: AttachmentDeed['op'], plan: Plan, work: () => Promise<T>): Promise<T> => {
+    const began = performance.now()
+    let failed = true
+    try {
+      const result = await work()
+      failed = false
+      return result
+    } finally {
+      ports.did({op, plan, ms: performance.now() - began, failed})
+    }
+  }
+
   /** Its namespace; undefined when that has gone, even if another one is to be found under its path. */
   const enter = async ({netns, sandbox: id, boot: then}: Plan): Promise<Sandbox | undefined> => {
     if (netns === '' || then !== boot) return undefined
@@ -110,7 +134,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
         await ways
           .restore(plan, sandbox)
           .catch(error => log.warn("a pod's default route could not be given back", {err: error}))
-      await delList(plan.list, callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), later.add), find, result)
+      const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS), later.add)
+      await timed('detach', plan, () => delList(plan.list, call, find, result))
       handedOver()
       await later.done()
     } finally {
@@ -159,7 +184,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     const before = {...call, args: old.args, config: pluginConfig(old.list, 0, {prevResult: result})}
     const after = {...call, config: pluginConfig(plan.list, 0, {prevResult: result})}
     const plugin: Partial<NativePlugin> = find(after.config, after)
-    return plugin === find(before.config, before) ? plugin.update?.(after, before) : undefined
+    if (plugin !== find(before.config, before) || !plugin.update) return undefined
+    return timed('update', plan, async () => plugin.update!(after, before))
   }
 
   return {
@@ -174,7 +200,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
       readConfig(plan.list)
       await journal.begin(plan, durable)
       try {
-        const result = await addList(plan.list, callOf(plan, sandbox, signal), find)
+        const result = await timed('attach', plan, () => addList(plan.list, callOf(plan, sandbox, signal), find))
         await ways.set(plan, sandbox)
         await others?.(result)
         await journal.added(plan, result)
@@ -231,7 +257,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
       if (!sandbox) return undefined
       try {
         const call = callOf(plan, sandbox, AbortSignal.timeout(UNDO_MS))
-        const made = await rebuildList(plan.list, call, find, result, options)
+        const made = await timed('rebuild', plan, () => rebuildList(plan.list, call, find, result, options))
         if (!isDeepStrictEqual(made, result)) await journal.updated(plan, made)
         await (isFurther(plan) ? ways.set(plan, sandbox) : ways.setAll(plan, sandbox))
         return made

@@ -47,6 +47,14 @@ export interface FrontEvent {
   readonly request: CniRequest | undefined
   /** Milliseconds, waiting included. */
   readonly ms: number
+  /** _CNI_LOGGING_*: where the runtime's environment wants to read of it, too. */
+  readonly debug?: DebugLog | undefined
+}
+
+export interface DebugLog {
+  /** Absolute, of the host. */
+  readonly file: string
+  readonly prefix: string
 }
 
 export interface Front {
@@ -351,7 +359,13 @@ export function createFront(ports: FrontPorts): Front {
       const startedAt = performance.now()
       let request: CniRequest | undefined
       const finish = (error?: CniError) =>
-        ports.done({command: request?.command, error, request, ms: performance.now() - startedAt})
+        ports.done({
+          command: request?.command,
+          error,
+          request,
+          ms: performance.now() - startedAt,
+          debug: debugLog(raw),
+        })
       try {
         request = decodeCall(raw)
         const result = await run(request, AbortSignal.timeout(ports.deadlineMs))
@@ -381,6 +395,13 @@ export function createFront(ports: FrontPorts): Front {
       }
     },
   }
+}
+
+/** Kactus': the variables are the runtime's, and root's. */
+function debugLog({env}: ShimRequest): DebugLog | undefined {
+  const file = env.get('_CNI_LOGGING_FILE') ?? ''
+  if (!file.startsWith('/') || env.get('_CNI_LOGGING_LEVEL') === '0') return undefined
+  return {file, prefix: env.get('_CNI_LOGGING_PREFIX') ?? ''}
 }
 
 /** K8S_POD_NETWORK of CNI_ARGS: another controller acts on that network alone. */

@@ -149,18 +149,18 @@ export const TABLE = {
   ),
   attachmentOperations: counter(
     'netgraft_attachment_operations_total',
-    'Networks of running pods attached, changed and taken away, by their definition and the type of its first plugin.',
+    'Interfaces of pods made, changed in place, made anew after they vanished, and taken away: tries, by the definition (of the first interface: the network) and the type of its first plugin.',
     {
       definition: {atMost: 1000},
       type: {atMost: 100},
-      op: ['attach', 'detach', 'update', 'replace'],
+      op: ['attach', 'detach', 'update', 'rebuild'],
       outcome: ['done', 'failed'],
     },
   ),
   attachmentDuration: histogram(
     'netgraft_attachment_operation_seconds',
-    "How long a network of a running pod takes to be attached, changed or taken away; a program's start and end included.",
-    {type: {atMost: 100}, op: ['attach', 'detach', 'update', 'replace']},
+    "How long one try takes, by the type of the first plugin; a program's start and end included, waiting not.",
+    {type: {atMost: 100}, op: ['attach', 'detach', 'update', 'rebuild']},
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   ),
   buildInfo: gauge('netgraft_build_info', 'Always 1; tells the versions.', {

@@ -1,4 +1,6 @@
 /** Pods get their network through shim and agent, and lose it again. The real agent and the real shim; needs root. */
+import {existsSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
 import test from 'ava'
 import {namespaces} from '../netlink/namespace.ts'
 import {addressesOf, type Pod, type Result, Runtime, reaches} from './support/cni.ts'
@@ -227,5 +229,22 @@ test('a pod range that stays unknown: error 11, and nothing is left', async t =>
   const {code, msg} = await runtime.fails('ADD', pod)
   t.is(code, 11)
   t.regex(msg, /no pod range yet.*spec\.podCIDRs/)
+  await runtime.clean()
+})
+
+test('the runtime may want to read of a request in a file of its own', async t => {
+  const node = await startNode(t, {config: {networks: [{backend: 'direct'}]}})
+  const runtime = new Runtime(t, node)
+  await runtime.serving()
+  const [pod] = (await runtime.pods(1)) as [Pod]
+  const file = join(node.agent.state, 'cni.log')
+  const env = {_CNI_LOGGING_FILE: file, _CNI_LOGGING_LEVEL: '3', _CNI_LOGGING_PREFIX: 'pod: '}
+  await runtime.add(pod, {env})
+  await runtime.fails('ADD', pod, {env})
+  await node.until(() => existsSync(file) && readFileSync(file, 'utf8').split('\n').length === 3)
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  t.regex(lines[0]!, new RegExp(`^pod: {"time":.*"command":"ADD","container":"${pod.id}"`))
+  t.regex(lines[1]!, /"code":100,"reason":".*DEL comes first"/)
+  await runtime.succeeds('DEL', pod)
   await runtime.clean()
 })

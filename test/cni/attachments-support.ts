@@ -80,6 +80,7 @@ export async function siteOf(t: ExecutionContext, {folder, add, del, more}: Site
   const find = () => plugin
   const attachments = await createAttachments({
     keep: [],
+    did: () => {},
     journal,
     namespaces,
     find,
