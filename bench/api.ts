@@ -21,7 +21,7 @@ export class Api {
   readonly #process: ChildProcess
   readonly #sockets: {readonly api: string; readonly agent: string}
   /** Connections that are open already: requests do not wait for one. */
-  readonly #connections = new HttpAgent({keepAlive: true, maxSockets: 8})
+  readonly #connections = new HttpAgent({keepAlive: true, maxSockets: 64, maxFreeSockets: 64})
 
   /** Resolves when it serves the nodes. */
   static async start(run: Run, site: Site, {nodes, backend}: {nodes: number; backend: Backend}): Promise<Api> {
@@ -45,11 +45,29 @@ export class Api {
     this.kubeconfig = kubeconfig
   }
 
-  /** "POST", "/api/v1/nodes". Rejects if the answer is no success. */
-  async send(method: string, path: string, body?: object): Promise<void> {
+  /** "POST", "/api/v1/nodes": the answer's body. Rejects if it is no success. */
+  async send(method: string, path: string, body?: object): Promise<string> {
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
     const answer = await this.#exchange(this.#sockets.api, method, path, this.#connections, type, body)
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`)
+    return answer.body
+  }
+
+  /** Of a watch ("/api/v1/pods?watch=1"): calls for each line, until the result is called. Resolves when it is answered. */
+  watch(path: string, onLine: (line: string) => void): Promise<() => void> {
+    return new Promise((resolve, reject) => {
+      const exchange = request({socketPath: this.#sockets.api, path, agent: false}, response => {
+        let rest = ''
+        response.setEncoding('utf8').on('data', (text: string) => {
+          const lines = (rest + text).split('\n')
+          rest = lines.pop()!
+          for (const line of lines) onLine(line)
+        })
+        response.on('error', () => {})
+        resolve(() => void exchange.destroy())
+      })
+      exchange.on('error', reject).end()
+    })
   }
 
   /** What a path of the agent's HTTP server answers; undefined while nobody answers. */

@@ -1,6 +1,9 @@
 /** Bundles the agent and CLI into one file, dist/netgraft.js, and beside it what few agents ever load. */
 
 import {readFileSync} from 'node:fs'
+import {readFile} from 'node:fs/promises'
+import {createRequire} from 'node:module'
+import {basename, dirname, join} from 'node:path'
 import {type BuildOptions, build, type Plugin} from 'esbuild'
 import {NODE_FLAGS} from '../src/lab/node-flags.ts'
 
@@ -29,14 +32,36 @@ const credentialsOnly: Plugin = {
   },
 }
 
-/** gRPC is loaded when a runtime is asked something: as part of the one file it would cost 4 MB on every node. */
-const GRPC = 'netgraft-grpc.js'
-const grpcApart: Plugin = {
-  name: 'grpc-apart',
+/**
+ * Loaded when a runtime or etcd is asked something: as parts of the one file they would cost 4 MB and more on every node.
+ * By the source's name, and what is bundled.
+ */
+const APART: Readonly<Record<string, string>> = {
+  'grpc.ts': 'netgraft-grpc.js',
+  'etcd-client.ts': 'netgraft-etcd.js',
+}
+const apart: Plugin = {
+  name: 'apart',
   setup({onResolve}) {
-    onResolve({filter: /\/grpc\.ts$/}, ({kind}) =>
-      kind === 'dynamic-import' ? {path: `./${GRPC}`, external: true} : undefined,
+    onResolve({filter: /\/(grpc|etcd-client)\.ts$/}, ({kind, path}) =>
+      kind === 'dynamic-import' ? {path: `./${APART[basename(path)]}`, external: true} : undefined,
     )
+  },
+}
+
+/** etcd3 reads its protocol's description from files beside it, and parses them: here it is part of the code. */
+const protocolInside: Plugin = {
+  name: 'protocol-inside',
+  setup({onLoad}) {
+    onLoad({filter: /\/etcd3\/lib\/connection-pool\.js$/}, async ({path}) => {
+      const [loader, protobuf] = [createRequire(path).resolve('@grpc/proto-loader'), 'protobufjs']
+      const {Root} = createRequire(loader)(protobuf) as typeof import('protobufjs')
+      const root = new Root().loadSync(join(dirname(path), '..', 'proto', 'rpc.proto'), {keepCase: true})
+      const text = await readFile(path, 'utf8')
+      const contents = text.replace(/\.loadSync\)\(`[^`]+rpc\.proto`,/, () => `.fromJSON)(${JSON.stringify(root)},`)
+      if (contents === text) throw new Error(`${path} does not load its protocol in the way that we know`)
+      return {contents}
+    })
   },
 }
 
@@ -49,7 +74,7 @@ const options: BuildOptions = {
   minifyWhitespace: true,
   legalComments: 'eof',
   define: {NETGRAFT_VERSION: JSON.stringify(version)},
-  plugins: [credentialsOnly, grpcApart],
+  plugins: [credentialsOnly, apart, protocolInside],
   logLevel: 'warning',
 }
 
@@ -57,7 +82,8 @@ const options: BuildOptions = {
 const REQUIRE =
   'import {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);'
 
-await build({...options, entryPoints: ['src/cri/grpc.ts'], outfile: `dist/${GRPC}`, banner: {js: REQUIRE}})
+for (const entry of ['src/cri/grpc.ts', 'src/store/etcd-client.ts'])
+  await build({...options, entryPoints: [entry], outfile: `dist/${APART[basename(entry)]}`, banner: {js: REQUIRE}})
 await build({
   ...options,
   entryPoints: ['src/cli/main.ts'],

@@ -1,6 +1,7 @@
 /** Pods that get and lose their network by a side's plugin. */
 import {randomBytes} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
+import type {Node} from './nodes.ts'
 import type {Call, Job, Runtime} from './runtime.ts'
 import type {Side} from './sides.ts'
 
@@ -53,34 +54,62 @@ export async function deletePods(runtime: Runtime, side: Side, pods: readonly Po
   const calls = await runtime(side.site, jobs, atOnce)
   const returnedAt = performance.now()
   calls.forEach(refuseFailure)
-  while ((await side.site.countLinks()) > before - pods.length) {
-    if (performance.now() > returnedAt + PATIENCE) throw new Error(`${side.name}: interfaces stay after their DEL`)
-    await sleep(2)
-  }
+  await linksGone(side.site, before - pods.length)
   const whole = Math.max(...calls.map(({at, ms}) => at + ms))
   const gone = whole + performance.now() - returnedAt
   await sleep(SETTLING)
   return {calls, gone}
 }
 
-function job(side: Side, command: 'ADD' | 'DEL', pod: Omit<Pod, 'result'>, more: object = {}): Job {
-  const {containerId, sandbox} = pod
-  const uid = containerId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5')
+const job = (side: Side, command: 'ADD' | 'DEL', pod: Omit<Pod, 'result'>, more: object = {}): Job =>
+  jobOf(side, command, pod, {...side.config, ...more})
+
+/** Resolves when a node has so many interfaces, or less. */
+export async function linksGone(site: Node, count: number): Promise<void> {
+  const deadline = performance.now() + PATIENCE
+  while ((await site.countLinks()) > count) {
+    if (performance.now() > deadline) throw new Error('interfaces stay after their DEL')
+    await sleep(2)
+  }
+}
+
+/** What a plugin is called for. */
+export interface Called {
+  readonly containerId: string
+  readonly sandbox: string
+  /** @default "eth0" */
+  readonly ifname?: string
+  /** Of its object. @default made of the container's */
+  readonly name?: string
+  readonly uid?: string
+}
+
+export function jobOf(
+  {program, path}: Pick<Side, 'program' | 'path'>,
+  command: 'ADD' | 'DEL',
+  {containerId, sandbox, ifname = 'eth0', ...pod}: Called,
+  input: object,
+): Job {
+  const {
+    name = `pod-${containerId.slice(0, 8)}`,
+    uid = containerId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5'),
+  } = pod
   return {
-    program: side.program,
-    input: {...side.config, ...more},
+    program,
+    input,
     env: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
       CNI_COMMAND: command,
       CNI_CONTAINERID: containerId,
       CNI_NETNS: sandbox,
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: side.path,
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-${containerId.slice(0, 8)};K8S_POD_INFRA_CONTAINER_ID=${containerId};K8S_POD_UID=${uid}`,
+      CNI_IFNAME: ifname,
+      CNI_PATH: path,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_INFRA_CONTAINER_ID=${containerId};K8S_POD_UID=${uid}`,
     },
   }
 }
 
-function refuseFailure({status, output}: Call): void {
+/** Throws with the plugin's own words. */
+export function refuseFailure({status, output}: Call): void {
   if (status !== 0) throw new Error(`a plugin failed with exit status ${status}: ${output}`)
 }

@@ -1,21 +1,21 @@
 /** Each side has its turn in every round, each round begins with another one: what disturbs, disturbs all of them. */
+import type {Bench} from '../bench.ts'
 import type {Results, Row, Target} from '../results.ts'
-import type {Session} from './session.ts'
-import {RIVAL, type Side} from './sides.ts'
+import {RIVAL} from './sides.ts'
 
 /** Of each side by name: what each of its turns gave. */
 export type Turns<T> = ReadonlyMap<string, readonly T[]>
 
-export async function playRounds<T>(
-  {bench: {calm, repetitions}, sides}: Session,
-  turn: (side: Side) => Promise<T>,
+export async function playRounds<T, S extends {readonly name: string}>(
+  {bench: {calm, repetitions}, sides}: {readonly bench: Bench; readonly sides: readonly S[]},
+  turn: (side: S) => Promise<T>,
 ): Promise<Turns<T>> {
   const turns = new Map<string, T[]>(sides.map(({name}) => [name, []]))
   for (let round = 0; round < repetitions; round++) {
     const first = round % sides.length
     const order = [...sides.slice(first), ...sides.slice(0, first)]
     const results = await calm.measure(async () => {
-      const of: (readonly [Side, T])[] = []
+      const of: (readonly [S, T])[] = []
       for (const side of order) of.push([side, await turn(side)])
       return of
     })

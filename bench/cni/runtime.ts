@@ -1,5 +1,5 @@
 /** The container runtime: a C program, so that starting a plugin costs what it costs a runtime, and not what Node takes. */
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import type {Run} from '../../src/lab/run.ts'
 import type {Site} from '../site.ts'
 
@@ -41,9 +41,12 @@ export async function buildRuntime(run: Run): Promise<Runtime> {
 export const wholeTime = (calls: readonly Call[]): number => Math.max(...calls.map(({at, ms}) => at + ms))
 
 /** Of a C file of this folder: the program. */
-export async function compile(run: Run, name: string, ...flags: string[]): Promise<string> {
-  const program = join(run.folder, name)
-  await run.exec('cc', ['-O2', ...flags, '-o', program, join(import.meta.dirname, `${name}.c`)])
+export const compile = (run: Run, name: string, ...flags: string[]): Promise<string> =>
+  compileFile(run, join(import.meta.dirname, `${name}.c`), ...flags)
+
+export async function compileFile(run: Run, file: string, ...flags: string[]): Promise<string> {
+  const program = join(run.folder, basename(file, '.c'))
+  await run.exec('cc', ['-O2', ...flags, '-o', program, file])
   return program
 }
 

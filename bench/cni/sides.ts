@@ -17,9 +17,9 @@ export interface Side {
 }
 
 /** Where Debian's containernetworking-plugins has them. */
-const UPSTREAM = '/usr/lib/cni'
-const SHIM = join(import.meta.dirname, '..', '..', 'dist', 'netgraft-cni')
-const CNI_VERSION = '1.0.0'
+export const UPSTREAM = '/usr/lib/cni'
+export const SHIM = join(import.meta.dirname, '..', '..', 'dist', 'netgraft-cni')
+export const CNI_VERSION = '1.0.0'
 
 /** The sides whose time is the measure. */
 export const RIVAL = {bridge: 'upstream bridge', ptp: 'upstream ptp'} as const

@@ -95,7 +95,7 @@ class Events {
   async play(rate: number, count: number): Promise<Readonly<Record<Kind, readonly number[]>>> {
     const {nodes} = this.#session.what
     const nodesWithin = (seconds: number) => Math.ceil((rate / KINDS.length) * seconds)
-    const sent: Promise<void>[] = []
+    const sent: Promise<unknown>[] = []
     const startedAt = performance.now()
     for (let i = 0; i < count; i++) {
       await sleep(Math.max(0, startedAt + (i * 1000) / rate - performance.now()))
@@ -115,19 +115,19 @@ class Events {
     return measured
   }
 
-  #create(n: number): Promise<void> {
+  #create(n: number): Promise<unknown> {
     const body = nodeObject(n, this.#session.what.backend)
     this.#expect('POST', n, podCIDRsOf(n))
     return this.#session.api.send('POST', '/api/v1/nodes', body)
   }
 
-  #change(n: number): Promise<void> {
+  #change(n: number): Promise<unknown> {
     const podCIDRs = podCIDRsOf(n + OTHER_RANGES)
     this.#expect('PATCH', n, podCIDRs)
     return this.#session.api.send('PATCH', `/api/v1/nodes/${nodeName(n)}`, {spec: {podCIDR: podCIDRs[0], podCIDRs}})
   }
 
-  #delete(n: number): Promise<void> {
+  #delete(n: number): Promise<unknown> {
     const {podCIDRs, names} = this.#nodes.get(n)!
     this.#expect(
       'DELETE',

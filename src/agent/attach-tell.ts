@@ -1,4 +1,5 @@
 /** Tells users of their pods' networks: the status annotations, in one write, and Events. */
+import {randomBytes} from 'node:crypto'
 import {map, type OperatorFunction, pipe, tap} from 'rxjs'
 import {
   type AttachmentState,
@@ -9,7 +10,7 @@ import {
 } from '../attach/status.ts'
 import type {Entry} from '../cni/journal.ts'
 import {type KubeClient, pathOf} from '../kube/client.ts'
-import {createEvent, type PodEvent} from '../kube/events.ts'
+import {createEvent, type EventId, type PodEvent} from '../kube/events.ts'
 import type {Config} from '../model/config.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
@@ -33,9 +34,9 @@ interface Told {
   readonly uid: string
   states: readonly AttachmentState[]
   /** Not sent yet. */
-  readonly events: PodEvent[]
+  readonly events: {readonly id: EventId; readonly event: PodEvent}[]
   report: PodReport & {readonly pod: PodFacts}
-  /** The annotations that were written last, and when: the watch tells of them a moment later. */
+  /** The annotations that were written last, and when, until the watch tells of them. */
   written?: {readonly annotations: Annotations; readonly at: number}
 }
 
@@ -68,8 +69,8 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
       known.set(key, told)
     }
     const {states} = told
-    report = {...report, states: report.states.map(state => steady(state, states))}
-    told.events.push(...eventsOf(states, report))
+    report = {...report, states: steady(report.states, states)}
+    told.events.push(...eventsOf(states, report).map(event => ({id: randomBytes(8).toString('hex'), event})))
     told.events.splice(0, told.events.length - EVENTS_MAX)
     told.states = report.states
     told.report = {...report, pod}
@@ -80,7 +81,9 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
     if (!told) return {over: true}
     const limit = AbortSignal.any([signal, AbortSignal.timeout(WRITE_MS)])
     const {pod} = told.report
-    const {annotations, unheard} = missing(told, pods.items.get(key) ?? pod)
+    const now = pods.items.get(key) ?? pod
+    if (isHeard(told, now)) delete told.written
+    const {annotations, unheard} = missing(told, now)
     const write = async () => {
       if (Object.keys(annotations).length === 0) return
       await client.request(
@@ -104,9 +107,10 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
           throw error
         },
       )
-      while (told.events.length > 0) {
-        await createEvent(client, pod, told.events[0]!, {host: config.node ?? '', signal: limit})
-        told.events.shift()
+      for (let next = told.events[0]; next; next = told.events[0]) {
+        await createEvent(client, pod, next.event, {id: next.id, host: config.node ?? '', signal: limit})
+        // Meanwhile there may be so many that it is not kept any more.
+        if (told.events[0] === next) told.events.shift()
       }
       return {over: false, unheard, error: refusal}
     } catch (error) {
@@ -142,6 +146,10 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
   )
 }
 
+const isHeard = ({written}: Told, {annotations}: PodFacts): boolean =>
+  written !== undefined &&
+  Object.entries(written.annotations).every(([name, text]) => (annotations[name] ?? null) === text)
+
 /** Annotations that are not as they should be. `unheard`: others are as we have left them, as far as is known. */
 function missing({report, written}: Told, now: PodFacts): {annotations: Annotations; unheard: boolean} {
   const {states, first, more} = report
@@ -167,18 +175,16 @@ function missing({report, written}: Told, now: PodFacts): {annotations: Annotati
 }
 
 /** A trouble that goes on is told in the same words, though they name something that is made anew with each try. */
-function steady(state: AttachmentState, before: readonly AttachmentState[]): AttachmentState {
-  const {reason} = state
-  if (reason === undefined) return state
-  const same = before.find(
-    each =>
-      each.name === state.name &&
-      each.interface === state.interface &&
-      each.state === state.state &&
-      each.reason?.replaceAll(PASSING, '') === reason.replaceAll(PASSING, ''),
-  )
-  return same ? {...state, reason: same.reason} : state
+function steady(states: readonly AttachmentState[], before: readonly AttachmentState[]): AttachmentState[] {
+  const said = new Map(before.map(state => [essence(state), state.reason]))
+  return states.map(state => {
+    const reason = said.get(essence(state))
+    return reason === undefined ? state : {...state, reason}
+  })
 }
+
+const essence = ({name, interface: ifname, state, reason}: AttachmentState): string =>
+  JSON.stringify([name, ifname, state, typeof reason === 'string' ? reason.replaceAll(PASSING, '') : undefined])
 
 /** Names that programs think up. */
 const PASSING = /[0-9a-f]{8,}/g

@@ -33,7 +33,7 @@ const REST_MS = 20
 
 /** `changes$`: entries of the journal. One stream that never ends by itself, and never fails. */
 export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges: AttachEdges): Observable<unknown> {
-  const {config, pods, lookup, log, metrics} = edges
+  const {config, pods, lookup, log} = edges
   if (!config.attachments.enabled) return EMPTY
   const ended = new Set<string>()
   /** What was asked for by pods whose last pass has failed: it is tried again in a while. */
@@ -79,7 +79,7 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
       if (pod && failed) failing.set(key, wishOf(pod))
       else failing.delete(key)
     }),
-    tap(attachReporter(log, metrics)),
+    tap(attachReporter(log)),
   )
   return reports$.pipe(tellPods(edges))
 }

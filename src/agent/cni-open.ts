@@ -97,7 +97,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     log.error('a journal entry cannot be used', {problem}),
   )
 
-  const serial = createSerial(config.cni.concurrency)
+  const serial = createSerial(config.cni.concurrency, PASSES)
   const addresses = nodeLocal(ranges(options.site))
   const types = {host, removals: createRemovals(removing), find, masquerade: options.masquerade}
   const plugins = createPlugins(
@@ -165,6 +165,8 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
   }
 }
 
+/** Pods whose networks are worked on at once beside requests: those whose plugins hang must not keep others waiting. */
+const PASSES = 256
 /** Milliseconds. */
 const CLOSE_MS = 5000
 

@@ -81,7 +81,7 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
     }),
   )
 
-  const ask = async (kind: DefinitionKind, {namespace, name}: DefinitionName, signal: AbortSignal) => {
+  const request = async (kind: DefinitionKind, {namespace, name}: DefinitionName, signal: AbortSignal) => {
     try {
       const path = pathOf({...DEFINITIONS[kind], namespace}, name)
       return projectDefinition(kind, await client.request('GET', path, {signal}))
@@ -95,22 +95,35 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
     changed$,
     find: async (wanted, dialect, {lately, signal}) => {
       const key = `${wanted.namespace}/${wanted.name}`
-      const asking: {kind: DefinitionKind; key: string}[] = []
+      const ask = async (kind: DefinitionKind, unserved = false): Promise<Definition | undefined> => {
+        const about = unserved ? kind : `${kind} ${key}`
+        const asked = absent.get(about)
+        if (asked !== undefined && performance.now() - asked < ASK_AGAIN_MS) return undefined
+        const found = await request(kind, wanted, signal)
+        if (found) return found
+        if (absent.size > ABSENT_MAX) absent.clear()
+        absent.set(about, performance.now())
+        return undefined
+      }
+      // Of a kind that we may not read there is nothing for us, unless nobody else has the name.
+      const early = (kind: DefinitionKind) =>
+        ask(kind).catch(error => {
+          if (error instanceof ApiError && error.status === 403) return undefined
+          throw error
+        })
+      const unsure: {kind: DefinitionKind; unserved?: boolean | undefined}[] = []
       for (const kind of ORDER[dialect]) {
         const mine = watched.filter(watch => watch.kind === kind)
         const watch = mine.find(({namespace}) => namespace === undefined || namespace === wanted.namespace)
         const view = watch?.latest
-        const found = view?.synced ? view.items.get(key) : undefined
+        // The other kind's must not take its place while nothing is known of this one.
+        const found = view?.synced ? view.items.get(key) : watch && !watch.unserved ? await early(kind) : undefined
         if (found) return found
-        if (lately || !view?.synced) asking.push({kind, key: watch?.unserved ? kind : `${kind} ${key}`})
+        if (lately || !view?.synced) unsure.push({kind, unserved: watch?.unserved})
       }
-      for (const {kind, key} of asking) {
-        const asked = absent.get(key)
-        if (asked !== undefined && performance.now() - asked < ASK_AGAIN_MS) continue
-        const found = await ask(kind, wanted, signal)
+      for (const {kind, unserved} of unsure) {
+        const found = await ask(kind, unserved)
         if (found) return found
-        if (absent.size > ABSENT_MAX) absent.clear()
-        absent.set(key, performance.now())
       }
       return undefined
     },

@@ -38,9 +38,15 @@ export interface Lookup extends PodNetworks {
   ): Promise<readonly (Named & {readonly resolution: Resolved<PlannedList> | Unresolved})[]>
 }
 
+/** A device of a pod, and the kubelet's resource of which it is one. */
+export interface StandingDevice {
+  readonly device: string
+  readonly resource?: string | undefined
+}
+
 interface DeviceWish {
   /** What the attachment has already. */
-  readonly standing: string | undefined
+  readonly standing: StandingDevice | undefined
   readonly taken: Set<string>
   /** By some element of the pod's: not for others. */
   readonly named: ReadonlySet<string>
@@ -48,7 +54,7 @@ interface DeviceWish {
 
 export interface ResolveOptions {
   /** Devices that the pod's networks have already, by interface. @default none */
-  readonly standing?: ReadonlyMap<string, string>
+  readonly standing?: ReadonlyMap<string, StandingDevice>
   /** Definitions may be newer than what the watches have told. Who is woken by those need not ask. @default false */
   readonly lately?: boolean
   readonly signal: AbortSignal
@@ -118,17 +124,21 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
     const uncut = defaultRouteRefusal(config, selection)
     if (uncut !== undefined) return {reason: `${at}: ${uncut}`, again: false}
     try {
-      const definition = await definitions.find(selection, selection.dialect, options)
+      const wanted = quoted(`${selection.namespace}/${selection.name}`)
+      const definition = await definitions.find(selection, selection.dialect, options).catch(cause => {
+        signal.throwIfAborted()
+        throw new Error(`network definition ${wanted} is not known: ${cause.message}; it is asked for again`, {cause})
+      })
       if (!definition) {
-        const name = quoted(`${selection.namespace}/${selection.name}`)
-        return {reason: `${at}: there is no network definition ${name}; create it, or correct the name`, again: true}
+        return {reason: `${at}: there is no network definition ${wanted}; create it, or correct the name`, again: true}
       }
       const allocated = await deviceOf(pod, definition, selection, device, signal)
       const whole = await withFile(definition, config.attachments.definitionsFolder)
       const canonical = canonicalConfig(whole)
       const list = listOf(whole, {selection, config: canonical, device: allocated, cniVersion: CNI_VERSION})
       const {kind, namespace, name} = definition
-      return {definition: {kind, namespace, name}, config: canonical, device: allocated, list}
+      const resource = allocated === undefined ? undefined : definition.resourceName
+      return {definition: {kind, namespace, name}, config: canonical, device: allocated, resource, list}
     } catch (error) {
       if (signal.aborted) throw error
       const again = !(error instanceof CniError) || error.code === 'tryAgainLater'
@@ -145,7 +155,9 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
   ): Promise<string | undefined> => {
     const {resourceName} = definition
     if (resourceName === undefined && deviceId === undefined) return undefined
-    if (standing !== undefined && (deviceId === undefined || deviceId === standing)) return standing
+    // Without asking the kubelet. But what its author has not named the definition is not to have.
+    const kept = standing?.resource === resourceName ? standing?.device : undefined
+    if (kept !== undefined && (deviceId === undefined || deviceId === kept)) return kept
     if (resourceName === undefined)
       throw new CniError(
         'invalidConfig',
@@ -171,7 +183,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
     parse: ({annotations, namespace}) => parse(annotations, namespace),
 
     resolve: async (pod, wanted, {standing = new Map(), lately = false, signal}) => {
-      const taken = new Set(standing.values())
+      const taken = new Set([...standing.values()].map(({device}) => device))
       const named = new Set(wanted.flatMap(({selected: {selection}}) => selection.deviceId ?? []))
       const wishes = []
       for (const each of wanted) {
@@ -196,13 +208,21 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
 
     one: async (request, network, own, signal) => {
       const {pod} = request
-      if (!pod || !rules.enabled)
+      if (!rules.enabled)
+        throw new CniError(
+          'unsupportedField',
+          'CNI_ARGS has K8S_POD_NETWORK, but this node attaches no further networks: attachments.enabled is false',
+        )
+      if (!pod)
         throw new CniError(
           'invalidEnvironment',
           'CNI_ARGS has K8S_POD_NETWORK, but no K8S_POD_NAMESPACE and K8S_POD_NAME; say which pod it is',
         )
       const known = pods.items.get(`${pod.namespace}/${pod.name}`)
-      const annotations = known?.annotations ?? (await annotationsOf(pod, own, signal).catch(() => ({})))
+      const annotations =
+        known && isSamePod(pod, known)
+          ? known.annotations
+          : await annotationsOf(pod, own, signal).catch((): Readonly<Record<string, string>> => ({}))
       const asked = parse(annotations, pod.namespace).selected.find(
         ({selection}) => selection.name === network && hashNameOr(selection) === request.ifname,
       )
@@ -243,7 +263,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
     const own = planned.find(({ifname}) => ifname === request.ifname)
     return {
       ...(own && {
-        first: {list: own.list, args: own.args, ...(primary && {attachment: own.attachment})},
+        first: {list: own.list, args: own.args, attachment: own.attachment},
       }),
       // Whoever is primary has no delegates beside it.
       more: primary ? more : [...delegates, ...more],
@@ -279,15 +299,24 @@ function plannedOf(
 ): PlannedInterface {
   if (!isResolved(resolution))
     throw new CniError(resolution.again ? 'tryAgainLater' : 'invalidConfig', resolution.reason)
-  const {list, definition, config, device} = resolution
+  const {list, definition, config, device, resource} = resolution
   const {selection} = selected
   return {
     ifname,
     list,
     args: argsOf(pod, containerId, selection),
-    attachment: {origin, selection, definition, config, ...(device !== undefined && {device})},
+    attachment: {origin, selection, definition, config, ...deviceKeys(device, resource)},
   }
 }
+
+/** For the journal. */
+export const deviceKeys = (
+  device: string | undefined,
+  resource: string | undefined,
+): Pick<PlannedAttachment, 'device' | 'resource'> => ({
+  ...(device !== undefined && {device}),
+  ...(resource !== undefined && {resource}),
+})
 
 const standingOf = ({ifname, attachment}: PlannedInterface) => ({ifname, selection: attachment.selection})
 

@@ -1,8 +1,9 @@
 /** One pod's pass: what its annotations ask for, against what it has. Level-triggered; the journal and the kernel know what it has. */
 import {setImmediate} from 'node:timers/promises'
 import {assignNames} from '../attach/names.ts'
-import {planAttachments, type Standing, type Wanted, type Wish} from '../attach/plan.ts'
-import type {AttachmentState} from '../attach/status.ts'
+import {isResolved, planAttachments, type Standing, type Wanted, type Wish} from '../attach/plan.ts'
+import {rememberedNetworks} from '../attach/remembered.ts'
+import {type AttachmentState, statedInterfaces} from '../attach/status.ts'
 import type {Attachments} from '../cni/attachments.ts'
 import {argsOf} from '../cni/definition.ts'
 import {type Entry, isFurther, keyOf, type Plan, type PlannedAttachment, type PlannedList} from '../cni/journal.ts'
@@ -13,8 +14,9 @@ import type {Selected, Selection, SelectionProblem} from '../model/attachment.ts
 import {quoted} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Namespaces, Sandbox} from '../model/namespace.ts'
-import type {PodFacts, PodKey} from '../streams/pods.ts'
-import {isSamePod, type Lookup} from './pod-networks.ts'
+import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
+import {createHeldWishes, type HeldWishes} from './held-wishes.ts'
+import {deviceKeys, isSamePod, type Lookup} from './pod-networks.ts'
 
 /** What was done to an attachment. */
 export interface PodAction {
@@ -62,7 +64,7 @@ export interface PodPassPorts {
   readonly namespaces: Namespaces
   readonly lookup: Lookup
   readonly pod: (key: PodKey) => PodFacts | undefined
-  /** Of a running pod that the journal does not know. */
+  /** Of a running pod that the journal does not know. Rejects where that cannot be asked. */
   readonly findSandbox: (pod: PodFacts, signal: AbortSignal) => Promise<PodSandbox | undefined>
   /** Whether the agent itself makes all of it. */
   readonly isNative: (list: PlannedList) => boolean
@@ -80,6 +82,26 @@ const FIRST = 'eth0'
 
 export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortSignal) => Promise<PodReport> {
   const {attachments, serial, lookup} = ports
+  const held = createHeldWishes()
+  let unasked = false
+
+  const search = async (
+    pod: PodFacts,
+    signal: AbortSignal,
+  ): Promise<{readonly sandbox?: PodSandbox | undefined; readonly why?: string}> => {
+    try {
+      const sandbox = await ports.findSandbox(pod, signal)
+      unasked = false
+      return {sandbox}
+    } catch (error) {
+      signal.throwIfAborted()
+      const {message} = error as Error
+      // It is the same for all pods.
+      if (!unasked) ports.log.warn('sandboxes of running pods cannot be found; trying again', {reason: message})
+      unasked = true
+      return {why: `: ${message}`}
+    }
+  }
 
   return async (key, signal) => {
     const none = {key, states: [], actions: [], more: [], failed: false}
@@ -90,15 +112,17 @@ export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortS
     const newest = firstOf(attachments, pod)
     const first = newest?.state === 'added' ? newest : undefined
     const asks = selected.length > 0 || problems.length > 0
-    if (!asks && (!first || furtherOf(attachments, first.plan.containerId).length === 0)) return {...none, pod, first}
+    if (!asks && !hasFurther(attachments, pod) && (newest || !isTold(pod))) return {...none, pod, first}
     const unknown = !newest && pod.hasAddress
-    const sandbox = first ? sandboxOf(first) : unknown ? await ports.findSandbox(pod, signal) : undefined
+    const found = unknown ? await search(pod, signal) : undefined
+    const sandbox = first ? sandboxOf(first) : found?.sandbox
     if (!sandbox) {
-      const reason = unknown ? 'its sandbox is not known' : 'the pod has not started yet'
+      const reason = found ? `its sandbox is not known${found.why ?? ''}` : 'the pod has not started yet'
       const pending = selected.map(each => stateOf(each, 'pending', {reason}))
       return {...none, pod, states: [...pending, ...problems.map(problemState)], more: undefined, failed: unknown}
     }
-    return serial.run(sandbox.containerId, async () => {
+    return serial.beside(sandbox.containerId, async inTheWay => {
+      const stop = AbortSignal.any([signal, inTheWay])
       for (;;) {
         // It may have been edited again while this one waited.
         const now = ports.pod(key)
@@ -106,7 +130,15 @@ export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortS
         if (now?.uid !== pod.uid || now.ending || (first && still?.state !== 'added')) return none
         // The runtime calls a sandbox ready from which it has taken the network already.
         if (!first && !(await hasFirst(ports, sandbox))) return {...none, pod: now, more: undefined, failed: true}
-        const report = await passIn(ports, now, {...sandbox, ...(still && {first: still})}, signal)
+        if (inTheWay.aborted) return none
+        const report = await passIn({...ports, held}, now, {...sandbox, ...(still && {first: still})}, stop).catch(
+          error => {
+            if (inTheWay.aborted) return none
+            throw error
+          },
+        )
+        // The pod is taken down: nobody needs to be told.
+        if (inTheWay.aborted) return none
         if (report) return report
       }
     })
@@ -115,7 +147,7 @@ export function createPodPass(ports: PodPassPorts): (key: PodKey, signal: AbortS
 
 /** Undefined: the annotations have been edited meanwhile, and nothing has been done. */
 async function passIn(
-  ports: PodPassPorts,
+  ports: PassPorts,
   pod: PodFacts,
   sandbox: PodSandbox,
   signal: AbortSignal,
@@ -124,6 +156,10 @@ async function passIn(
   const {containerId} = sandbox
   const key: PodKey = `${pod.namespace}/${pod.name}`
   const parsed = lookup.parse(pod)
+  const actions: PodAction[] = []
+  const failures = new Map<string, string>()
+  const work = {ports, pod, sandbox, signal, actions, failures}
+  if (!sandbox.first) await recall(work, parsed.selected)
   const entries = furtherOf(attachments, containerId)
   const standing = entries.filter(({state}) => state === 'added').map(standingOf)
   // An annotation that cannot be read may have named what the other one names, too.
@@ -137,7 +173,12 @@ async function passIn(
   const {named, problems: unnamed} = assignNames(hot, standing, {taken})
   const problems = [...parsed.problems, ...unnamed]
   const pod_ = {namespace: pod.namespace, name: pod.name, uid: pod.uid}
-  const devices = new Map(standing.flatMap(({ifname, device}) => (device === undefined ? [] : [[ifname, device]])))
+  const devices = new Map(
+    standing.flatMap(({ifname, device, entry}) => {
+      const {resource} = entry.plan.attachment!
+      return device === undefined ? [] : [[ifname, {device, resource}] as const]
+    }),
+  )
   const started = new Set(standing.map(({ifname}) => ifname))
   const [mine, others] = [
     named.filter(({selected, ifname}) => !selected.selection.startOnly || started.has(ifname)),
@@ -145,8 +186,6 @@ async function passIn(
   ]
   const wishes: readonly Wish<PlannedList>[] = await lookup.resolve(pod_, mine, {standing: devices, signal})
   const plan = planAttachments(wishes, standing, problems)
-  const actions: PodAction[] = []
-  const failures = new Map<string, string>()
 
   if (plan.change.length + plan.detach.length > 0) {
     // Edits come in bursts: nothing that works is taken down for a wish that has been taken back.
@@ -154,7 +193,6 @@ async function passIn(
     if (ports.pod(key)?.annotations !== pod.annotations) return undefined
   }
   if (plan.attach.length + plan.change.length + plan.detach.length > 0) {
-    const work = {ports, pod, sandbox, signal, actions, failures}
     await Promise.all(plan.detach.map(each => detach(work, each)))
     if (plan.attach.length + plan.change.length > 0) await build(work, plan.change, plan.attach)
   }
@@ -172,7 +210,9 @@ async function passIn(
     if (others.some(each => each.selected === selected))
       return stateOf(selected, 'pending', {ifname, reason: 'podagentSkip: it is left to another controller'})
     const failure = failures.get(ifname) ?? refused.get(ifname)?.reason
-    if (failure !== undefined) return stateOf(selected, 'failed', {ifname, reason: failure})
+    // What could not be changed may stand as it was.
+    const state = now.some(entry => entry.state === 'added' && isWhat(entry, selected, ifname)) ? 'attached' : 'failed'
+    if (failure !== undefined) return stateOf(selected, state, {ifname, reason: failure})
     return stateOf(selected, 'attached', {ifname, reason: kept.get(ifname)?.reason})
   })
   const asked = new Set(named.map(({ifname}) => ifname))
@@ -208,8 +248,16 @@ async function passIn(
   }
 }
 
+type PassPorts = PodPassPorts & {readonly held: HeldWishes}
+
+/** Whether it is of that network, and has that name. */
+const isWhat = ({plan}: Entry, {selection: {namespace, name}}: Selected, ifname: string): boolean =>
+  plan.ifname === ifname &&
+  plan.attachment?.selection.namespace === namespace &&
+  plan.attachment.selection.name === name
+
 interface Work {
-  readonly ports: PodPassPorts
+  readonly ports: PassPorts
   readonly pod: PodFacts
   readonly sandbox: PodSandbox
   readonly signal: AbortSignal
@@ -219,6 +267,32 @@ interface Work {
 }
 
 type StandingEntry = Standing & {readonly entry: Entry}
+
+/** What the journal has lost is taken on as it stands, under its name, whether it is asked for any more or not. */
+async function recall({ports, pod, ...rest}: Work, selected: readonly Selected[]): Promise<void> {
+  const {attachments, lookup, namespaces} = ports
+  const {containerId, netns} = rest.sandbox
+  const known = new Set(furtherOf(attachments, containerId).map(({plan}) => plan.ifname))
+  const remembered = rememberedNetworks(pod.annotations[POD_ANNOTATIONS.networkStatus], selected)
+  const lost = remembered.filter(({ifname}) => ifname !== FIRST && !known.has(ifname))
+  if (lost.length === 0) return
+  const sandbox = await namespaces.open(netns)
+  try {
+    for (const wish of await lookup.resolve(pod, lost, {signal: rest.signal})) {
+      const {resolution, ifname} = wish
+      if (!isResolved(resolution) || !(await isThere(sandbox, ifname))) continue
+      const plan = planOf({ports, pod, ...rest}, sandbox, {...wish, resolution})
+      const result = await ports.standing(sandbox, plan)
+      if (result) await attachments.adopt(plan, result, !ports.isNative(plan.list))
+    }
+  } finally {
+    await sandbox.close()
+  }
+}
+
+/** Its status says that it has further networks. */
+const isTold = ({annotations}: PodFacts): boolean =>
+  statedInterfaces(annotations[POD_ANNOTATIONS.networkStatus]).length > 0
 
 async function detach(work: Work, {entry, ifname, selection}: StandingEntry): Promise<void> {
   const {attachments} = work.ports
@@ -289,8 +363,15 @@ async function build(
 
 /** In place where the kernel can, else anew. */
 async function alter(work: Work, sandbox: Sandbox, {entry}: StandingEntry, wanted: Wanted<PlannedList>): Promise<void> {
-  const {attachments} = work.ports
+  const {attachments, held} = work.ports
   const {ifname, selected} = wanted
+  const key = keyOf(entry.plan)
+  const wish = JSON.stringify([selected.selection, wanted.resolution.list])
+  const hold = held.reason(key, wish)
+  if (hold !== undefined) {
+    work.failures.set(ifname, hold)
+    return
+  }
   const about = {network: networkOf(selected.selection), ifname, type: typeOf(wanted.resolution.list)}
   let inPlace = false
   await timed(work, {op: 'update', ...about}, async () => {
@@ -299,9 +380,35 @@ async function alter(work: Work, sandbox: Sandbox, {entry}: StandingEntry, wante
   })
   if (inPlace || work.failures.has(ifname)) return
   await timed(work, {op: 'replace', ...about}, async () => {
+    await attachments.possible(planOf(work, sandbox, wanted))
     await attachments.remove(entry)
-    await add(work, sandbox, wanted)
+    try {
+      await add(work, sandbox, wanted)
+      held.forget(key)
+    } catch (error) {
+      if (isWhat(entry, selected, ifname)) {
+        held.hold(key, wish, (error as Error).message)
+        await putBack(work, sandbox, entry)
+      }
+      throw error
+    }
   })
+}
+
+/** What has worked is better than nothing. */
+async function putBack({ports, signal}: Work, sandbox: Sandbox, {plan}: Entry): Promise<void> {
+  const {attachments, deadlineMs, isNative, log} = ports
+  const fields = {container: plan.containerId, interface: plan.ifname}
+  try {
+    await within(attachments.settled(plan), GONE_MS, () => 'what has failed has not gone yet')
+    await attachments.add({...plan, at: Date.now()}, sandbox, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
+      durable: !isNative(plan.list),
+    })
+    log.info('a network could not be changed; it is as it was before', fields)
+  } catch (error) {
+    log.warn('a network could not be changed, nor be put back', {...fields, reason: (error as Error).message})
+  }
 }
 
 async function add(work: Work, sandbox: Sandbox, wanted: Wanted<PlannedList>): Promise<void> {
@@ -331,14 +438,14 @@ function planOf(
   {ifname, selected, resolution}: Wanted<PlannedList>,
 ): Plan {
   const {selection} = selected
-  const {definition, config, device, list} = resolution
+  const {definition, config, device, resource, list} = resolution
   const ref = {namespace: pod.namespace, name: pod.name, uid: place.first?.plan.pod?.uid ?? pod.uid}
   const attachment: PlannedAttachment = {
     origin: 'annotation',
     selection,
     definition,
     config,
-    ...(device !== undefined && {device}),
+    ...deviceKeys(device, resource),
   }
   return {
     request: '',
@@ -376,18 +483,22 @@ async function timed(
 }
 
 /** Of the newest of its sandboxes. */
-function firstOf({entries}: Attachments, pod: PodFacts): Entry | undefined {
+function firstOf({ofPod}: Attachments, pod: PodFacts): Entry | undefined {
   let newest: Entry | undefined
-  for (const entry of entries.values()) {
-    const {plan} = entry
-    if (plan.pod?.name !== pod.name || plan.pod.namespace !== pod.namespace || !isSamePod(plan.pod, pod)) continue
-    if (!isFurther(plan) && (!newest || newest.plan.at < plan.at)) newest = entry
-  }
+  for (const entry of ofPod(pod))
+    if (isOf(entry, pod) && !isFurther(entry.plan) && (!newest || newest.plan.at < entry.plan.at)) newest = entry
   return newest
 }
 
-const furtherOf = ({entries}: Attachments, containerId: string): Entry[] =>
-  [...entries.values()].filter(({plan}) => plan.containerId === containerId && isFurther(plan))
+/** Whether it has something that its annotations could have asked for, its first interface be known or not. */
+const hasFurther = ({ofPod}: Attachments, pod: PodFacts): boolean =>
+  ofPod(pod).some(entry => isFurther(entry.plan) && isOf(entry, pod))
+
+/** Of several of its name. */
+const isOf = ({plan}: Entry, pod: PodFacts): boolean => plan.pod !== undefined && isSamePod(plan.pod, pod)
+
+const furtherOf = ({ofContainer}: Attachments, containerId: string): Entry[] =>
+  ofContainer(containerId).filter(({plan}) => isFurther(plan))
 
 /** That of the ADD's result, whatever the journal's is: what nobody can ask for by annotation, then as it is asked for. */
 function inOrder(entries: readonly Entry[], asked: readonly string[]): Entry[] {

@@ -1,5 +1,4 @@
 /** What the container runtime and the kubelet are asked: a running pod's namespace, and its devices. */
-import {CriError} from '../cri/error.ts'
 import {openPodResources} from '../cri/pod-resources.ts'
 import {openCri} from '../cri/sandboxes.ts'
 import type {Config} from '../model/config.ts'
@@ -35,11 +34,7 @@ export function createRuntime({
     findSandbox: async ({namespace, name, uid, annotations}, signal) => {
       const configHash = annotations[POD_ANNOTATIONS.configHash]
       const pod = {namespace, name, uid, ...(configHash !== undefined && {configHash})}
-      const found = await cri.findSandbox(pod, signal).catch(error => {
-        // A node without a runtime that we know: its pods are known by their ADDs alone.
-        if (error instanceof CriError && error.code === 'absent') return undefined
-        throw error
-      })
+      const found = await cri.findSandbox(pod, signal)
       return found && {containerId: found.id, netns: found.netns, path: PLUGIN_FOLDERS, network: NETWORK}
     },
     devices: (pod, signal) => kubelet.devices(pod, signal),

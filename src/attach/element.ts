@@ -16,10 +16,11 @@ import {
   namespaceOf,
   objectOf,
   opaqueOf,
+  present,
   shown,
   textOf,
   wholeOf,
-} from './fields.ts'
+} from '../model/fields.ts'
 
 /** Where an element stands. */
 export interface Place {
@@ -112,12 +113,12 @@ function detailsOf(fields: Fields, {at, first}: Place): Omit<Selection, 'dialect
   return present({
     interface: interfaceOf(fields.interface, where('interface'), primary),
     mac: macOf(fields.mac, where('mac')) ?? macOf(fields.ifMac, where('ifMac')),
-    ips: ipsOf(fields.ips, where('ips'), true),
+    ips: ipsOf(fields.ips, where('ips'), 'with or without'),
     infinibandGuid: guidOf(fields['infiniband-guid'], where('infiniband-guid')),
     portMappings: listOf(fields.portMappings, where('portMappings'), mappingOf),
     bandwidth: bandwidthOf(fields.bandwidth, where('bandwidth')),
     cniArgs: opaqueOf(fields['cni-args'], where('cni-args')),
-    defaultRoute: ipsOf(fields['default-route'], where('default-route'), false),
+    defaultRoute: ipsOf(fields['default-route'], where('default-route'), 'without'),
     deviceId: textOf(fields.deviceID, where('deviceID')),
     ipamClaim: textOf(fields['ipam-claim-reference'], where('ipam-claim-reference')),
     primary: primary || undefined,
@@ -153,9 +154,3 @@ function bandwidthOf(value: unknown, at: string): Bandwidth | undefined {
   const given = rates.filter(([, rate]) => rate !== undefined)
   return given.length === 0 ? undefined : Object.fromEntries(given)
 }
-
-/** Without the keys that have no value. */
-const present = <T extends object>(values: T): {[K in keyof T]?: Exclude<T[K], undefined>} =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>
-  }

@@ -1,6 +1,6 @@
 /** Names of a pod's further interfaces: an attachment that stands keeps its own for as long as it lives. Pure. */
 import type {Selected, Selection, SelectionProblem} from '../model/attachment.ts'
-import {Fault} from './fields.ts'
+import {Fault} from '../model/fields.ts'
 import {md5} from './md5.ts'
 
 /** Of a network that kaloom's annotation names. Its namespace does not matter. */

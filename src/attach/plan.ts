@@ -17,6 +17,8 @@ export interface Resolved<L> {
   readonly definition: DefinitionRef
   readonly config: string
   readonly device?: string | undefined
+  /** Of which it is one. */
+  readonly resource?: string | undefined
   readonly list: L
 }
 

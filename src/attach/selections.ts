@@ -1,8 +1,8 @@
 /** Which networks a pod asks for: both annotation dialects, and the one that replaces its first network. Pure. */
 import type {Dialect, Selected, SelectionProblem} from '../model/attachment.ts'
-import {depthOf} from '../model/json-depth.ts'
+import {Fault} from '../model/fields.ts'
+import {type ListWords, listIn, mustNotBeLong, notTooMany} from '../model/json-list.ts'
 import {type Element, faulty, type Place, readElement, readShort} from './element.ts'
-import {brief, Fault, shown} from './fields.ts'
 import {hashName} from './names.ts'
 
 /** The pod's annotation of each dialect. */
@@ -20,12 +20,7 @@ export interface ParsedSelections {
   readonly problems: readonly SelectionProblem[]
 }
 
-/** Bytes. What the API server takes for all annotations of an object together. */
-const LENGTH_MAX = 256 * 1024
-/** Objects and lists within each other. */
-const DEPTH_MAX = 64
-/** Elements. Far beyond what pods have; whoever edits an annotation must not hold up the node for it. */
-const COUNT_MAX = 1024
+const WORDS: ListWords = {items: 'networks', deed: 'are attached to a pod', example: '[{"name": "green"}]'}
 
 /** Never throws. */
 export function parseSelections(annotations: Readonly<Record<string, string>>, podNamespace: string): ParsedSelections {
@@ -60,36 +55,15 @@ function readList(text: string, place: Place): readonly Element[] {
   if (text.trim() === '') return []
   const each = (i: number): Place => ({...place, at: `${at}[${i}]`})
   try {
-    if (Buffer.byteLength(text) > LENGTH_MAX)
-      throw new Fault(at, `is longer than ${LENGTH_MAX} bytes; shorten it to the networks that the pod needs`)
+    mustNotBeLong(text, at, WORDS)
     // As the standard tells them apart.
     if (dialect === 'npwg' && !/[[{"]/.test(text))
-      return notTooMany(text.split(','), at).map((part, i) => readShort(part, each(i)))
-    return notTooMany(listIn(text, at), at).map((value, i) => readElement(value, each(i)))
+      return notTooMany(text.split(','), at, WORDS).map((part, i) => readShort(part, each(i)))
+    return listIn(text, at, WORDS).map((value, i) => readElement(value, each(i)))
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault
     return [faulty({dialect, at}, fault)]
   }
-}
-
-/** Throws Fault. */
-function notTooMany<T>(items: readonly T[], at: string): readonly T[] {
-  if (items.length <= COUNT_MAX) return items
-  throw new Fault(at, `names ${items.length} networks; at most ${COUNT_MAX} are attached to a pod: shorten it`)
-}
-
-/** Throws Fault. */
-function listIn(text: string, at: string): readonly unknown[] {
-  if (depthOf(text) > DEPTH_MAX)
-    throw new Fault(at, `nests objects and lists more than ${DEPTH_MAX} deep; write a list of flat elements`)
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw new Fault(at, `is not JSON: ${brief((error as Error).message)}; write a list, as in [{"name": "green"}]`)
-  }
-  if (!Array.isArray(json)) throw new Fault(at, `is ${shown(json)}; write a list, as in [{"name": "green"}]`)
-  return json
 }
 
 /**

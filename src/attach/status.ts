@@ -1,4 +1,5 @@
 /** What users read on the pod: `k8s.v1.cni.cncf.io/network-status` and `netgraft.dev/attachments-status`. Pure. */
+import {depthOf} from '../model/json-depth.ts'
 
 /** Of one interface, as the journal has it. */
 export interface InterfaceFacts {
@@ -78,12 +79,37 @@ export function attachmentsStatus(
 
 export type KnownState = AttachmentState & {readonly since?: string}
 
+/** Of what anybody may have written: what is none of ours is left out. */
 export const parseStates = (text: string | null | undefined): readonly KnownState[] =>
-  entriesOf(text) as readonly object[] as readonly KnownState[]
+  (entriesOf(text) as readonly object[]).filter(isState)
+
+const isState = (entry: object): entry is KnownState => {
+  const {name, interface: ifname, state, reason, since} = entry as {readonly [key in keyof KnownState]?: unknown}
+  const optional = [ifname, reason, since]
+  return (
+    typeof name === 'string' &&
+    STATES.some(each => each === state) &&
+    optional.every(text => text === undefined || typeof text === 'string')
+  )
+}
+
+const STATES: readonly AttachmentState['state'][] = ['attached', 'pending', 'failed']
+
+/** Of a network-status that anybody may have written: all but the default network. */
+export const statedInterfaces = (
+  text: string | undefined,
+): readonly {readonly name: string; readonly ifname: string}[] =>
+  entriesOf(text).flatMap(({name, interface: ifname, default: first}) =>
+    typeof name === 'string' && typeof ifname === 'string' && first !== true ? [{name, ifname}] : [],
+  )
+
+/** Objects and lists within each other: what nests deeper could be read, but not be written again. */
+const DEPTH_MAX = 64
 
 /** Anybody may have written it. */
 function entriesOf(text: string | null | undefined): readonly {readonly [key: string]: unknown}[] {
   try {
+    if (depthOf(text ?? '') > DEPTH_MAX) return []
     const list: unknown = JSON.parse(text ?? '[]')
     return Array.isArray(list) ? list.filter(each => typeof each === 'object' && each !== null) : []
   } catch {

@@ -7,6 +7,7 @@ import type {Cidr} from '../model/ip.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import {pluginConfig, readConfig} from './config.ts'
+import type {EntryIndex} from './entry-index.ts'
 import {CniError} from './error.ts'
 import {requireInside} from './interface-gone.ts'
 import {type Entry, isFurther, type Journal, keyOf, type Plan} from './journal.ts'
@@ -43,7 +44,7 @@ export interface AttachmentDeed {
   readonly failed: boolean
 }
 
-export interface Attachments {
+export interface Attachments extends EntryIndex {
   /** Leads the pod's default route through the interface, when its plan asks for that. */
   readonly route: WaysOut['set']
   readonly entries: ReadonlyMap<string, Entry>
@@ -53,6 +54,8 @@ export interface Attachments {
   add(plan: Plan, sandbox: Sandbox, options: AddOptions): Promise<CniResult>
   /** It stands, and bears our marks, but the journal has lost it: from here on it has it again. */
   adopt(plan: Plan, result: CniResult, durable: boolean): Promise<void>
+  /** Rejects with CniError when the plan's plugins are not there, or none can be called with it: an ADD cannot succeed. */
+  possible(plan: Plan): Promise<void>
   check(entry: Entry, signal: AbortSignal): Promise<void>
   /** Resolves when its addresses are unused and its interfaces are as good as gone: what is left goes on behind. */
   remove(entry: Entry): Promise<void>
@@ -98,7 +101,7 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
   const removals = new Map<string, Promise<void>>()
   /** Of removals: what the last try met. */
   const troubles = new Map<string, string>()
-  const ways = createWaysOut(journal.entries, ports.keep)
+  const ways = createWaysOut(journal, ports.keep)
 
   const timed = async <T>(op: AttachmentDeed['op'], plan: Plan, work: () => Promise<T>): Promise<T> => {
     const began = performance.now()
@@ -168,6 +171,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
       const removal = undoUntilDone(entry, handedOver).finally(() => {
         removals.delete(key)
         troubles.delete(key)
+        // When the agent ends, the next one has it in its journal.
+        handedOver()
       })
       removals.set(key, removal)
     })
@@ -192,6 +197,8 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
     boot,
     route: ways.set,
     entries: journal.entries,
+    ofContainer: journal.ofContainer,
+    ofPod: journal.ofPod,
     onChange: journal.onChange,
     settled: async key => removals.get(keyOf(key)),
     trouble: key => troubles.get(keyOf(key)),
@@ -220,6 +227,14 @@ export async function createAttachments(ports: AttachmentPorts): Promise<Attachm
       readConfig(plan.list)
       await journal.begin(plan, durable)
       await journal.added(plan, result)
+    },
+    possible: async plan => {
+      readConfig(plan.list)
+      const call = callOf(plan, undefined, AbortSignal.timeout(UNDO_MS))
+      for (const index of plan.list.plugins.keys()) {
+        const whole = {...call, config: pluginConfig(plan.list, index, {})}
+        await find(whole.config, whole).present?.(whole)
+      }
     },
     check: async ({plan, result}, signal) => {
       if (!result)

@@ -128,6 +128,7 @@ export function execPlugin(options: ExecOptions): FindPlugin {
   return ({type: written}) => {
     const type = typeOf(written, 'type')
     return {
+      present: async call => void (await find(type, call)),
       add: call => add(type, call),
       check: call => verb('CHECK', type, call),
       del: call => verb('DEL', type, call),

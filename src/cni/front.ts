@@ -320,6 +320,8 @@ export function createFront(ports: FrontPorts): Front {
 
   const run = async (request: CniRequest, signal: AbortSignal): Promise<object | undefined> => {
     if (request.command === 'DEL') {
+      // What is being attached to a pod that goes need not be finished.
+      if (networkOf(request) === undefined) serial.hurry(request.containerId)
       await serial.run(request.containerId, () => del(request, signal))
       return undefined
     }
@@ -408,8 +410,8 @@ function debugLog({env}: ShimRequest): DebugLog | undefined {
 const networkOf = ({args}: CniRequest): string | undefined => parseArgs(args).get('K8S_POD_NETWORK') || undefined
 
 /** The further networks of a container. */
-const further = ({entries}: Attachments, containerId: string): Entry[] =>
-  [...entries.values()].filter(({plan}) => plan.containerId === containerId && isFurther(plan))
+const further = ({ofContainer}: Attachments, containerId: string): Entry[] =>
+  ofContainer(containerId).filter(({plan}) => isFurther(plan))
 
 /**
  * The interfaces of all, but only the first one's addresses: there are runtimes (CRI-O) that take every address of a

@@ -3,14 +3,15 @@
  *
  * A file has one JSON value a line. The first is the plan, with every byte that a DEL needs; a line for each further turn
  * of its life is appended: `{"added": …}` with the result, `{"updated": …, "result": …}` with the plan that takes the
- * place of the first one, `{"deleting": …}`. The file goes once everything of the
- * attachment has gone. A line that a kill has cut short was never acted upon.
+ * place of the first one, `{"deleting": …}`. A file that has become long is written anew, without what has been replaced,
+ * and goes once everything of the attachment has gone. A line that a kill has cut short was never acted upon.
  */
-import {mkdir, readdir, readFile, unlink} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {DefinitionRef, Selection} from '../model/attachment.ts'
 import {NetgraftError, quoted} from '../model/errors.ts'
 import type {FileStep, Files} from '../model/files.ts'
+import {createEntryIndex, type EntryIndex} from './entry-index.ts'
 import {isRecord} from './record.ts'
 import type {AttachmentKey, PodRef} from './request.ts'
 import type {CniResult} from './result.ts'
@@ -19,6 +20,10 @@ import type {CniResult} from './result.ts'
 const VERSION = 1
 const MODE = {folder: 0o700, file: 0o600} as const
 const SUFFIX = '.json'
+/** Of a file that is to take the place of another. */
+const FRESH = `${SUFFIX}.new`
+/** Bytes, and how many times what is needed. */
+const LONG = {bytes: 64 * 1024, times: 4} as const
 
 /** A list of plugins as it was configured, and what the runtime said for it. */
 export interface PlannedList {
@@ -60,6 +65,8 @@ export interface PlannedAttachment {
   readonly config: string
   /** Of the pod's allocated devices. */
   readonly device?: string
+  /** The kubelet's device resource of which it is one. */
+  readonly resource?: string
 }
 
 export interface Entry {
@@ -78,7 +85,7 @@ export class JournalError extends NetgraftError {
 }
 
 /** What is asked for one attachment comes one after the other. */
-export interface Journal {
+export interface Journal extends EntryIndex {
   readonly entries: ReadonlyMap<string, Entry>
   /** `durable`: also after a power failure. */
   begin(plan: Plan, durable: boolean): Promise<void>
@@ -100,13 +107,16 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
   const entries = new Map<string, Entry>()
   /** Bytes of whole lines that each file has. What stands behind them was cut short: the next line takes its place. */
   const whole = new Map<string, number>()
+  const index = createEntryIndex()
   for (const {entry, bytes} of await readAll(folder, tell)) {
     entries.set(keyOf(entry.plan), entry)
+    index.put(keyOf(entry.plan), entry)
     whole.set(keyOf(entry.plan), bytes)
   }
   let tellChange: Parameters<Journal['onChange']>[0] = () => {}
   const put = (key: string, entry: Entry): void => {
     entries.set(key, entry)
+    index.put(key, entry)
     tellChange(key, entry)
   }
   const fileOf = (key: AttachmentKey) => join(folder, `${keyOf(key)}${SUFFIX}`)
@@ -123,8 +133,28 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
     put(keyOf(key), next(known))
   }
 
+  /** Its updates would fill the disk, one day. */
+  const rewrite = async (plan: Plan, result: CniResult, text: string): Promise<void> => {
+    const path = fileOf(plan)
+    const fresh = join(folder, `${keyOf(plan)}${FRESH}`)
+    const [, made, synced] = await files.run([
+      {do: 'unlink', path: fresh, mayFail: true},
+      {do: 'create', path: fresh, text, mode: MODE.file},
+      {do: 'sync', path: fresh},
+    ])
+    const code = made?.code ?? synced?.code
+    if (code) throw unwritten(fresh, code)
+    await rename(fresh, path).catch(error => {
+      throw unwritten(path, error.message)
+    })
+    whole.set(keyOf(plan), Buffer.byteLength(text))
+    put(keyOf(plan), {plan, state: 'added', result})
+  }
+
   return {
     entries,
+    ofContainer: index.ofContainer,
+    ofPod: index.ofPod,
     begin: async (plan, durable) => {
       if (entries.has(keyOf(plan))) throw new JournalError(`${keyOf(plan)} is in the journal already; DEL comes first`)
       const path = fileOf(plan)
@@ -154,7 +184,14 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
       put(keyOf(plan), {plan, state: 'adding'})
     },
     added: (key, result) => append(key, {added: result}, ({plan}) => ({plan, state: 'added', result})),
-    updated: (plan, result) => append(plan, {updated: plan, result}, () => ({plan, state: 'added', result})),
+    updated: async (plan, result) => {
+      const length = whole.get(keyOf(plan)) ?? 0
+      if (length > LONG.bytes) {
+        const text = `${JSON.stringify({version: VERSION, ...plan})}\n${JSON.stringify({added: result})}\n`
+        if (length > LONG.times * Buffer.byteLength(text)) return rewrite(plan, result, text)
+      }
+      await append(plan, {updated: plan, result}, () => ({plan, state: 'added', result}))
+    },
     onChange: listener => {
       tellChange = listener
     },
@@ -165,6 +202,7 @@ export async function openJournal(folder: string, files: Files, tell: (problem: 
       if (outcome?.code && outcome.code !== 'ENOENT')
         throw new JournalError(`${path} cannot be removed: ${outcome.code}`)
       entries.delete(keyOf(key))
+      index.remove(keyOf(key))
       whole.delete(keyOf(key))
       tellChange(keyOf(key), undefined)
     },
@@ -178,8 +216,10 @@ const unwritten = (path: string, why: string): JournalError =>
 async function readAll(folder: string, tell: (problem: string) => void): Promise<{entry: Entry; bytes: number}[]> {
   const found: {entry: Entry; bytes: number}[] = []
   for (const name of await readdir(folder)) {
-    if (!name.endsWith(SUFFIX)) continue
     const path = join(folder, name)
+    // Of a kill in between: the file whose place it was to take is whole.
+    if (name.endsWith(FRESH)) await unlink(path).catch(() => {})
+    if (!name.endsWith(SUFFIX)) continue
     try {
       const content = await readFile(path)
       const bytes = content.lastIndexOf('\n') + 1

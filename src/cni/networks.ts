@@ -15,8 +15,8 @@ export interface PlannedInterface {
 
 /** What a pod is to have when it starts. */
 export interface PodStart {
-  /** In the place of the configured network; `attachment`: it is one of the annotation's. */
-  readonly first?: Omit<PlannedInterface, 'ifname' | 'attachment'> & {readonly attachment?: PlannedAttachment}
+  /** In the place of the configured network. */
+  readonly first?: Omit<PlannedInterface, 'ifname'>
   /** In the order of the annotation. */
   readonly more: readonly PlannedInterface[]
 }

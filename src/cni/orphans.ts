@@ -41,6 +41,6 @@ async function isWanted(pid: number, wanted: ReadonlySet<string>): Promise<boole
   const text = await promisify(readFile)(`/proc/${pid}/environ`, 'latin1').catch(() => '')
   if (!text.includes('NETGRAFT_PLUGIN=')) return false
   const env = new Map(text.split('\0').map(pair => [pair.slice(0, pair.indexOf('=')), pair] as const))
-  const valueOf = (name: string) => env.get(name)?.slice(name.length + 1) ?? ''
-  return wanted.has(keyOf({containerId: valueOf('CNI_CONTAINERID'), ifname: valueOf('CNI_IFNAME')}))
+  const told = (name: string) => env.get(name)?.slice(name.length + 1) ?? ''
+  return wanted.has(keyOf({containerId: told('CNI_CONTAINERID'), ifname: told('CNI_IFNAME')}))
 }

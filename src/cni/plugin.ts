@@ -42,6 +42,8 @@ export interface PluginCall {
 
 /** Each verb rejects with CniError. */
 export interface Plugin {
+  /** Rejects when there is no such program: nothing could be called. */
+  present?(call: PluginCall): Promise<void>
   /** Undoes what it did itself when it fails. */
   add(call: PluginCall): Promise<CniResult>
   /** Rejects when something is not as ADD left it (`config.prevResult` is ADD's result). */

@@ -3,44 +3,30 @@
 export interface Serial {
   /** Runs the task once those of the same key that came before have ended, and when there is room. */
   run<T>(key: string, task: () => Promise<T>): Promise<T>
+  /**
+   * The same, in a room of its own: for what may take long, and what {@link run} must not wait for unless the key is the
+   * same. The task's signal tells that it is in the way.
+   */
+  beside<T>(key: string, task: (inTheWay: AbortSignal) => Promise<T>): Promise<T>
+  /** Tells those of the key that run or wait {@link beside} that they are in the way. */
+  hurry(key: string): void
   /** Tasks that run or wait. */
   readonly size: number
 }
 
-export function createSerial(atOnce: number): Serial {
+/** `besideAtOnce`: of the other room. */
+export function createSerial(atOnce: number, besideAtOnce = atOnce): Serial {
   /** The last task of each key, which never rejects. */
   const tails = new Map<string, Promise<void>>()
-  const waiting: (() => void)[] = []
-  let running = 0
+  const besides = new Map<string, Set<AbortController>>()
   let size = 0
 
-  const enter = async (): Promise<void> => {
-    if (running >= atOnce) await new Promise<void>(resolve => waiting.push(resolve))
-    else running++
-  }
-  /** A free place goes straight to who waits longest. */
-  const leave = (): void => {
-    const next = waiting.shift()
-    if (next) next()
-    else running--
-  }
-  const inRoom = async <T>(task: () => Promise<T>): Promise<T> => {
-    await enter()
-    try {
-      return await task()
-    } finally {
-      leave()
-    }
-  }
-
-  return {
-    get size() {
-      return size
-    },
-    run: async (key, task) => {
+  const within =
+    (room: Room) =>
+    async <T>(key: string, task: () => Promise<T>): Promise<T> => {
       size++
       const before = tails.get(key)
-      const result = before ? before.then(() => inRoom(task)) : inRoom(task)
+      const result = before ? before.then(() => room(task)) : room(task)
       const tail = result.then(
         () => {},
         () => {},
@@ -52,6 +38,53 @@ export function createSerial(atOnce: number): Serial {
         size--
         if (tails.get(key) === tail) tails.delete(key)
       }
+    }
+
+  const inOther = within(createRoom(besideAtOnce))
+
+  return {
+    get size() {
+      return size
     },
+    run: within(createRoom(atOnce)),
+    beside: async (key, task) => {
+      const own = new AbortController()
+      const all = besides.get(key) ?? new Set()
+      besides.set(key, all.add(own))
+      try {
+        return await inOther(key, () => task(own.signal))
+      } finally {
+        all.delete(own)
+        if (all.size === 0 && besides.get(key) === all) besides.delete(key)
+      }
+    },
+    hurry: key => {
+      for (const each of besides.get(key) ?? []) each.abort()
+    },
+  }
+}
+
+type Room = <T>(task: () => Promise<T>) => Promise<T>
+
+function createRoom(places: number): Room {
+  const waiting: (() => void)[] = []
+  let running = 0
+  const enter = async (): Promise<void> => {
+    if (running >= places) await new Promise<void>(resolve => waiting.push(resolve))
+    else running++
+  }
+  /** A free place goes straight to who waits longest. */
+  const leave = (): void => {
+    const next = waiting.shift()
+    if (next) next()
+    else running--
+  }
+  return async task => {
+    await enter()
+    try {
+      return await task()
+    } finally {
+      leave()
+    }
   }
 }

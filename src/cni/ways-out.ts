@@ -2,7 +2,8 @@
 import type {Cidr} from '../model/ip.ts'
 import {parseIp} from '../model/ip.ts'
 import type {Sandbox} from '../model/namespace.ts'
-import type {Entry, Plan} from './journal.ts'
+import type {EntryIndex} from './entry-index.ts'
+import type {Plan} from './journal.ts'
 import {isFurther} from './journal.ts'
 import type {CniResult} from './result.ts'
 import {restoreDefaultRoute, setDefaultRoute} from './types/default-route.ts'
@@ -22,9 +23,8 @@ export interface First {
 }
 
 /** `keep`: pod and service ranges. Each rejects with CniError. */
-export function createWaysOut(entries: ReadonlyMap<string, Entry>, keep: readonly Cidr[]): WaysOut {
-  const of = (containerId: string) =>
-    [...entries.values()].filter(({plan, state}) => plan.containerId === containerId && state === 'added')
+export function createWaysOut({ofContainer}: EntryIndex, keep: readonly Cidr[]): WaysOut {
+  const of = (containerId: string) => ofContainer(containerId).filter(({state}) => state === 'added')
 
   const firstOf = ({containerId}: Plan): First | undefined => {
     const entry = of(containerId).find(({plan}) => !isFurther(plan))

@@ -1,5 +1,5 @@
 /** Events on pods: what `kubectl describe pod` shows. */
-import {randomBytes} from 'node:crypto'
+import {ApiError} from '../streams/list-watch.ts'
 import {type KubeClient, pathOf} from './client.ts'
 
 export interface PodEvent {
@@ -21,16 +21,19 @@ export interface Involved {
   readonly uid: string
 }
 
-/** Rejects with an ApiError. */
+/** Lower-case letters and digits. */
+export type EventId = string
+
+/** `id`: sent again, it is the same Event. Rejects with an ApiError. */
 export async function createEvent(
   client: KubeClient,
   {namespace, name, uid}: Involved,
   {type, reason, message}: PodEvent,
-  {host, signal}: {readonly host: string; readonly signal: AbortSignal},
+  {id, host, signal}: {readonly id: EventId; readonly host: string; readonly signal: AbortSignal},
 ): Promise<void> {
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
-  const suffix = `.${randomBytes(8).toString('hex')}`
-  await client.request('POST', pathOf({group: '', version: 'v1', resource: 'events', namespace}), {
+  const suffix = `.${id}`
+  const made = client.request('POST', pathOf({group: '', version: 'v1', resource: 'events', namespace}), {
     body: {
       apiVersion: 'v1',
       kind: 'Event',
@@ -47,5 +50,9 @@ export async function createEvent(
       count: 1,
     },
     signal,
+  })
+  await made.catch(error => {
+    // What was not heard of the first time has arrived all the same.
+    if (!(error instanceof ApiError) || error.status !== 409) throw error
   })
 }

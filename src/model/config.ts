@@ -1,5 +1,6 @@
 /** The agent's configuration: its schema, from which the types and docs/config.md follow, and the check of a whole value. */
 import * as v from 'valibot'
+import {absolutePath, choice, key, section, wholeNumber} from './config-keys.ts'
 import {
   addressMap,
   cidrList,
@@ -12,8 +13,9 @@ import {
   notNodeName,
   requiredNamespace,
 } from './config-nodes.ts'
-import {describeValue, type Locate, nearest, Problems} from './config-problems.ts'
-import {type Facts, type Row, rowsOf} from './config-reference.ts'
+import {describeValue, type Locate, Problems} from './config-problems.ts'
+import {type Row, rowsOf} from './config-reference.ts'
+import {store} from './config-store.ts'
 import type {NodeName} from './facts.ts'
 import {type Cidr, type Ip, parseIp} from './ip.ts'
 import {LOG_LEVELS} from './logger.ts'
@@ -39,35 +41,6 @@ type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip | Ci
   : T extends readonly (infer Item)[]
     ? readonly DeepReadonly<Item>[]
     : {readonly [K in keyof T]: DeepReadonly<T[K]>}
-
-/** A key: absent, or with nothing behind it, it has its default. */
-const key = <const S extends v.GenericSchema, const D extends v.InferInput<S>>(
-  value: S,
-  fallback: D,
-  meaning: string,
-  facts: Facts = {},
-) => v.nullish(v.pipe(value, v.description(meaning), v.metadata({...facts})), fallback)
-
-const section = <const E extends v.ObjectEntries>(entries: E) =>
-  v.nullish(v.object(entries), {} as v.InferInput<v.ObjectSchema<E, undefined>>)
-
-const choice = <const O extends readonly string[]>(options: O) =>
-  v.picklist(options, issue => {
-    const near = typeof issue.input === 'string' ? nearest(issue.input, options) : undefined
-    const hint = near === undefined ? '' : `; did you mean ${near}?`
-    return `${describeValue(issue.input)} is not one of ${options.join(', ')}${hint}`
-  })
-
-/** One check instead of several: one mistake is one problem. `refuse` is asked first. */
-const wholeNumber = (from: number, to: number, refuse?: (n: number) => string | undefined) =>
-  v.pipe(
-    v.number(),
-    v.check(
-      n => Number.isInteger(n) && n >= from && n <= to && refuse?.(n) === undefined,
-      ({input}) => refuse?.(input) ?? `must be a whole number from ${from} to ${to}, not ${describeValue(input)}`,
-    ),
-    v.metadata({from, to}),
-  )
 
 /** The network's name ends up in the annotation `netgraft.dev/vtep-<name>`, whose part behind the slash has 63 characters. */
 const NETWORK_NAME_MAX = 58
@@ -143,14 +116,6 @@ const deviceName = v.pipe(
     text => text.length <= DEVICE_NAME_MAX && /^[^\s/:%]+$/.test(text) && !/^(\.{1,2}|all|default|lo)$/.test(text),
     issue =>
       `${describeValue(issue.input)} cannot be a device's name; use at most ${DEVICE_NAME_MAX} letters, digits and hyphens`,
-  ),
-)
-
-const absolutePath = v.pipe(
-  v.string(),
-  v.check(
-    text => text.startsWith('/') && !text.includes('\0'),
-    issue => `${describeValue(issue.input)} is not an absolute path; begin it with /`,
   ),
 )
 
@@ -326,6 +291,7 @@ const schema = v.object({
     "The ranges of the cluster's services. A pod whose default route leads through another network still reaches these, and `clusterCIDRs`, through its first interface. Never guessed.",
     {form: 'a list of prefixes'},
   ),
+  store,
   networks: v.nullish(
     v.pipe(
       v.array(network),

@@ -68,7 +68,7 @@ function parseEnd(value: unknown): VtepEnd {
 const MAPPED = parseCidr('::ffff:0:0/96')
 
 /** Neither unspecified, loopback, link-local, multicast nor broadcast. */
-function isHost(ip: Ip): boolean {
+export function isHost(ip: Ip): boolean {
   const {family, bytes} = ip
   const [a = 0, b = 0] = bytes
   if (MAPPED.contains(ip)) return false

@@ -1,14 +1,11 @@
 /** What a pod's packet may have, so that it fits wherever it goes. */
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
+import {IPV6_LEAST, VXLAN_OVERHEAD} from '../model/mtu.ts'
 import type {Link} from '../model/net.ts'
 import type {Problem} from './claims.ts'
 import type {RouteNetwork} from './network.ts'
-import {VXLAN_OVERHEAD} from './tunnels.ts'
 import {underlayMtu} from './underlay.ts'
-
-/** Bytes. RFC 8200: a device with less has no IPv6. */
-export const IPV6_LEAST = 1280
 
 export interface EffectiveMtu {
   readonly bytes: Readonly<Partial<Record<Family, number>>>

@@ -4,15 +4,13 @@ import {OVER_IPV6} from '../model/config.ts'
 import type {NodeFacts} from '../model/facts.ts'
 import {type Family, type Ip, parseCidr} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
+import {VXLAN_OVERHEAD} from '../model/mtu.ts'
 import type {IfIndex, Link, Mac} from '../model/net.ts'
 import {type Devices, isOwnLink, type LinkChange, OWN_ALIAS, OWN_GROUP, type OwnLinkSpec} from '../model/plans.ts'
 import type {Vtep} from '../model/vtep.ts'
 import type {Problem} from './claims.ts'
 import type {RouteNetwork} from './network.ts'
 import {underlayMtu} from './underlay.ts'
-
-/** Bytes that a tunnel adds: the outer IP header, UDP, VXLAN and the inner Ethernet header. RFC 7348. */
-export const VXLAN_OVERHEAD: Readonly<Record<Family, number>> = {4: 20 + 8 + 8 + 14, 6: 40 + 8 + 8 + 14}
 
 /** Bytes. The least that IPv4 allows a link to have. RFC 791. */
 const LEAST_MTU = 68

@@ -15,6 +15,8 @@ export function coalesceByKey<K, R>(
   return source =>
     defer(() => {
       const ends = new Map<K, Subject<void>>()
+      /** Heard of since their last run began. */
+      const waiting = new Set<K>()
       return source.pipe(
         groupBy(key => key, {
           duration: ({key}) => {
@@ -25,9 +27,13 @@ export function coalesceByKey<K, R>(
         }),
         mergeMap(group =>
           group.pipe(
-            coalesce(run, options),
+            tap(key => waiting.add(key)),
+            coalesce((key, signal) => {
+              waiting.delete(key)
+              return run(key, signal)
+            }, options),
             tap(report => {
-              if (!over(report)) return
+              if (!over(report) || waiting.has(group.key)) return
               ends.get(group.key)?.next()
               ends.delete(group.key)
             }),

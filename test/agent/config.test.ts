@@ -21,7 +21,8 @@ const refusal = (text: string): string => {
 for (const empty of ['', '\n', '---\n', '# nothing\n', 'null', '{}', 'log:\nnetworks:\n'])
   test(`all defaults: ${JSON.stringify(empty)}`, t => t.deepEqual(parseConfigText(empty), parseConfig({})))
 
-const KEYS = 'node, kubernetes, clusterCIDRs, serviceCIDRs, networks, folders, cni, attachments, kernel, metrics, log'
+const KEYS =
+  'node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log'
 
 for (const [text, want] of [
   [

@@ -126,6 +126,7 @@ refused('npwg', [
   [{interface: 'eth0'}, `.interface is "eth0", the pod's first interface; ${OTHER_NAME}`],
   [{interface: 'eth0', isPrimary: false}, `.interface is "eth0", the pod's first interface; ${OTHER_NAME}`],
   [{interface: 'lo'}, `.interface "lo" cannot be a pod interface's name; ${OTHER_NAME}`],
+  [{interface: 'all'}, `.interface "all" cannot be a pod interface's name; ${OTHER_NAME}`],
   [{interface: '..'}, `.interface ".." cannot be a pod interface's name; ${OTHER_NAME}`],
   [{interface: 'sixteen-bytes-16'}, `.interface "sixteen-bytes-16" is longer than 15 bytes; ${OTHER_NAME}`],
   [

@@ -32,7 +32,9 @@ const npwg: fc.Arbitrary<Selection> = fc.record(
     dialect: fc.constant('npwg' as const),
     namespace: label,
     name: label,
-    interface: fc.stringMatching(/^[a-z][a-z0-9._-]{0,14}$/).filter(name => name !== 'lo' && name !== 'eth0'),
+    interface: fc
+      .stringMatching(/^[a-z][a-z0-9._-]{0,14}$/)
+      .filter(name => !['lo', 'eth0', 'all', 'default'].includes(name)),
     mac,
     ips: fc
       .uniqueArray(ip, {minLength: 1, maxLength: 3})

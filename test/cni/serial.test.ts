@@ -31,6 +31,39 @@ test('tasks of one key run one after the other, those of others beside them', as
   t.is(serial.size, 0)
 })
 
+test('what runs beside has room of its own, and its turn among those of its key', async t => {
+  const serial = createSerial(1, 2)
+  const log: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const task = (name: string, until?: Promise<void>) => async () => {
+    await until
+    log.push(name)
+  }
+  const stuck = ['x', 'y'].map(key => serial.beside(key, task(`${key} beside`, gate.promise)))
+  const waiting = [serial.beside('z', task('z beside')), serial.run('x', task('x'))]
+  serial.hurry('nobody')
+  await serial.run('a', task('a'))
+  t.deepEqual(log, ['a'])
+  gate.resolve()
+  await Promise.all([...stuck, ...waiting])
+  t.is(log[1], 'x beside')
+  t.true(log.indexOf('x') > log.indexOf('x beside'))
+  t.is(serial.size, 0)
+})
+
+test('what runs beside is told when it is in the way', async t => {
+  const serial = createSerial(1)
+  const until = (signal: AbortSignal) =>
+    new Promise<string>(resolve => signal.addEventListener('abort', () => resolve('told')))
+  const beside = serial.beside('x', until)
+  const other = serial.beside('y', async signal => signal.aborted)
+  const next = serial.beside('x', async signal => signal.aborted)
+  await settled()
+  serial.hurry('x')
+  t.deepEqual(await Promise.all([beside, other, next]), ['told', false, true])
+  t.false(await serial.beside('x', async signal => signal.aborted))
+})
+
 test('a task that fails, at once or later, fails alone', async t => {
   const serial = createSerial(1)
   const failing = [

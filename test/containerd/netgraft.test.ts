@@ -1,18 +1,15 @@
 /** Netgraft as the only network of real containers: installed, asked by containerd, and taken away again. */
-import {setTimeout as sleep} from 'node:timers/promises'
 import test, {type ExecutionContext} from 'ava'
-import {NODE_FLAGS} from '../../src/lab/node-flags.ts'
-import {BUNDLE, run, startNode, type TestNode} from '../agent/support/node.ts'
+import {startNode, type TestNode} from '../agent/support/node.ts'
 import {UPSTREAM} from './conflist.ts'
 import {type Containerd, startContainerd} from './containerd.ts'
+import {install, netgraft, until} from './install.ts'
 
 const {serial} = test
 
 interface Host {
   readonly containerd: Containerd
   readonly node: TestNode
-  /** `netgraft <verb>` for this host's folders: its output. */
-  netgraft(verb: string): Promise<string>
 }
 
 async function startHost(t: ExecutionContext, mode: 'ptp' | 'bridge'): Promise<Host> {
@@ -21,23 +18,13 @@ async function startHost(t: ExecutionContext, mode: 'ptp' | 'bridge'): Promise<H
     namespace: containerd.namespace,
     config: {networks: [{backend: 'direct', pods: {mode}}]},
   })
-  const netgraft = async (verb: string) => {
-    const folders = ['--cni-bin', containerd.binFolder, '--cni-conf', containerd.confFolder]
-    const config = verb === 'install' ? ['--config', node.agent.config] : []
-    const {stdout} = await run(process.execPath, [...NODE_FLAGS, BUNDLE, verb, ...folders, ...config])
-    return stdout
-  }
-  await netgraft('install')
-  await until(async () => {
-    const {status} = (await containerd.cri.status({})) as {status: {conditions: {type: string; status: boolean}[]}}
-    return status.conditions.every(({status}) => status)
-  })
-  return {containerd, node, netgraft}
+  await install(containerd, node)
+  return {containerd, node}
 }
 
 for (const mode of ['ptp', 'bridge'] as const)
   serial(`${mode}: containers reach each other and leave nothing`, async t => {
-    const {containerd, node, netgraft} = await startHost(t, mode)
+    const {containerd, node} = await startHost(t, mode)
     const a = await containerd.runPod({name: 'a'})
     const b = await containerd.runPod({name: 'b'})
     t.deepEqual(
@@ -65,7 +52,7 @@ for (const mode of ['ptp', 'bridge'] as const)
 
     for (const pod of [a, b, d]) await pod.remove()
     await until(() => veths(containerd).length === 0)
-    await netgraft('uninstall')
+    await netgraft('uninstall', containerd, node)
     t.pass()
   })
 
@@ -89,11 +76,3 @@ const veths = ({namespace}: Containerd): string[] =>
     .json('link', 'show', 'type', 'veth')
     .map(({ifname}) => ifname)
     .filter(name => name.startsWith('veth'))
-
-async function until(condition: () => unknown): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never came true: ${condition}`)
-    await sleep(50)
-  }
-}

@@ -1,9 +1,13 @@
+import type {PlannedInterface} from '../../../src/cni/networks.ts'
+
 /** The pod networks that faults are put into, each with what it leaves where. */
 
 export interface Network {
   readonly title: string
   /** The delegate; undefined: the default pod network. */
   readonly delegate?: (folder: string) => object
+  /** What pods get beside it. */
+  readonly further?: (folder: string) => readonly PlannedInterface[]
   /** The host needs an interface `eth0`. */
   readonly master?: true
   /** Looks after the packet filter. */
@@ -30,8 +34,31 @@ const bridge = (folder: string, more: object = {}) => ({
   ...more,
 })
 
+/** A layer-2 network that a pod's annotation names. */
+const layer2 = (folder: string, n: number): PlannedInterface => {
+  const name = `lan${n}`
+  const definition = {kind: 'NetworkAttachmentDefinition', namespace: 'default', name} as const
+  const ipam = {type: 'host-local', dataDir: `${folder}/ipam`, ranges: [[{subnet: `10.8${n}.0.0/24`}]]}
+  const plugins = [{type: 'bridge', bridge: `br${n}`, ipam}]
+  return {
+    ifname: `net${n}`,
+    list: {cniVersion: '1.0.0', name, plugins},
+    args: 'IgnoreUnknown=1',
+    attachment: {
+      origin: 'pod',
+      selection: {dialect: 'npwg', namespace: 'default', name},
+      definition,
+      config: JSON.stringify(plugins),
+    },
+  }
+}
+
 export const NETWORKS: readonly Network[] = [
   {title: 'ptp, node-local'},
+  {
+    title: 'ptp, node-local, and two further bridges',
+    further: folder => [1, 2].map(n => layer2(folder, n)),
+  },
   {title: 'bridge, host-local', delegate: folder => bridge(folder)},
   {title: 'bridge, host-local, the first pod', delegate: folder => bridge(folder), first: true},
   {title: 'bridge, host-local, ipMasq', delegate: folder => bridge(folder, {ipMasq: true}), masquerade: true},

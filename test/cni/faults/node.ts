@@ -8,7 +8,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {promisify} from 'node:util'
 import type {ExecutionContext} from 'ava'
-import {hostName} from '../../../src/cni/types/marks.ts'
+import {parseAlias} from '../../../src/cni/types/marks.ts'
 import type {NamespaceKernel} from '../../../src/model/namespace.ts'
 import {Kernel} from '../../../src/netlink/kernel.ts'
 import {namespaceKernel} from '../../../src/netlink/namespace.ts'
@@ -35,7 +35,7 @@ export interface Node {
   sandbox(): Pod
   removeNamespace(): void
   makeNamespace(): Promise<void>
-  /** Until the host's end of that pod, if it had one, has gone with its namespace. */
+  /** Until the host's ends of that pod, if it had any, have gone with its namespace. */
   gone(pod: Pod): Promise<void>
   /** What an agent is asked. `request`: 32 hexadecimal digits. */
   asks(verb: 'ADD' | 'CHECK' | 'DEL', pod: Pod, request?: string): Extract<Order, {op: 'handle'}>
@@ -67,7 +67,12 @@ export async function faultyNode(t: ExecutionContext, network: Network): Promise
   return {
     host: host!,
     folder,
-    options: {folder, ranges: RANGES, masquerade: network.masquerade === true},
+    options: {
+      folder,
+      ranges: RANGES,
+      masquerade: network.masquerade === true,
+      ...(network.further && {further: network.further(folder)}),
+    },
     keepers: [first!, second!],
     sandbox: () => ({...victim!, id: randomId()}),
     removeNamespace: () => victim!.namespace.remove(),
@@ -76,7 +81,8 @@ export async function faultyNode(t: ExecutionContext, network: Network): Promise
       await run('ip', ['-n', victim!.namespace.name, 'link', 'set', 'lo', 'up'])
     },
     gone: async pod => {
-      while (await kernel.link(hostName({containerId: pod.id, ifname: 'eth0'}))) await sleep(10)
+      const isOf = ({alias}: {readonly alias?: string | undefined}) => parseAlias(alias)?.containerId === pod.id
+      while ((await kernel.links()).some(isOf)) await sleep(10)
     },
     asks: (verb, {id, namespace, nth}, request = randomBytes(16).toString('hex')) => ({
       op: 'handle',

@@ -169,7 +169,7 @@ export class Sweep {
   async #findsDead(pod: Pod): Promise<void> {
     for (const until = Date.now() + 20_000; Date.now() < until; await sleep(20)) {
       const {entries} = await this.#done({op: 'dead'})
-      if (entries[keyFor(pod)] === undefined) break
+      if (!Object.keys(entries).some(key => key.startsWith(`${pod.id}@`))) break
     }
     await this.#node.makeNamespace()
   }

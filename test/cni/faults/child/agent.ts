@@ -5,9 +5,11 @@
 import {createInterface} from 'node:readline'
 import {countFiles} from './files.ts'
 import {type Agent, type AgentOptions, openAgent} from './front.ts'
+import {type PassOrder, passOver} from './pass.ts'
 import {createPoints, type Deed} from './points.ts'
 
 export type Order =
+  | (PassOrder & {readonly deed?: Deed})
   | {readonly op: 'open' | 'dead' | 'drain'; readonly deed?: Deed}
   | {
       readonly op: 'handle'
@@ -50,6 +52,11 @@ async function obey(order: Order): Promise<Pick<Report, 'status' | 'body'>> {
     case 'drain':
       await agent.drain()
       return {}
+    case 'pass': {
+      const {states, failed} = await passOver(agent, order)
+      await agent.settled()
+      return {status: failed ? 1 : 0, body: JSON.stringify(states)}
+    }
     case 'handle': {
       const {id, env, stdin} = order
       const request = {id, env: new Map(Object.entries(env)), stdin: Buffer.from(stdin)}

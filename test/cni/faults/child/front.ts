@@ -3,7 +3,7 @@
 import {join} from 'node:path'
 import {masked} from '../../../../src/agent/cni.ts'
 import {type OpenFront, openFront} from '../../../../src/agent/cni-open.ts'
-import {NO_NETWORKS} from '../../../../src/cni/networks.ts'
+import {NO_NETWORKS, type PlannedInterface} from '../../../../src/cni/networks.ts'
 import {decodeRequest} from '../../../../src/cni/protocol.ts'
 import {recover, removeDead} from '../../../../src/cni/recovery.ts'
 import {drainSpool} from '../../../../src/cni/spool.ts'
@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly ranges: readonly string[]
   /** Pods are masqueraded by themselves: the packet filter is looked after, too. */
   readonly masquerade: boolean
+  /** What every pod gets beside its first network. */
+  readonly further?: readonly PlannedInterface[]
 }
 
 export interface Agent extends OpenFront {
@@ -39,7 +41,10 @@ export interface Agent extends OpenFront {
   settled(): Promise<void>
 }
 
-export async function openAgent({folder, netns, ranges, masquerade}: AgentOptions, points: Points): Promise<Agent> {
+export async function openAgent(
+  {folder, netns, ranges, masquerade, further}: AgentOptions,
+  points: Points,
+): Promise<Agent> {
   const troubles: string[] = []
   const quiet = () => {}
   const tell = (message: string, fields: object = {}) => void troubles.push(`${message} ${JSON.stringify(fields)}`)
@@ -59,8 +64,9 @@ export async function openAgent({folder, netns, ranges, masquerade}: AgentOption
       searchPath: '/usr/sbin:/usr/bin:/sbin:/bin',
       site: async () => ({ranges: ranges.map(parseCidr), mtu: {4: 1400, 6: 1400}}),
       masquerade: masquerading,
-      networks: NO_NETWORKS,
+      networks: further ? {...NO_NETWORKS, atStart: async () => ({more: further})} : NO_NETWORKS,
       done: quiet,
+      did: quiet,
       signal: new AbortController().signal,
     },
     countedDoors(points, netns),

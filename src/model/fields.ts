@@ -2,21 +2,23 @@
  * Values that a pod's annotation writes, read as Go's decoder reads them: keys in any case, null as good as absent, and no
  * other type than the right one. Each reader returns undefined for what is absent and throws {@link Fault}.
  */
-import {InvalidInput, quoted} from '../model/errors.ts'
-import {ifnameFault} from '../model/ifname.ts'
-import {parseIp, parseIpWithPrefix} from '../model/ip.ts'
+import {InvalidInput, quoted} from './errors.ts'
+import {ifnameFault} from './ifname.ts'
+import {parseIp, parseIpWithPrefix} from './ip.ts'
 
 export type Json = {readonly [key: string]: unknown}
 
-/** Something in an annotation that cannot be served. The message is a whole sentence. */
+/** Something in an annotation, or in a label, that cannot be served. The message is a whole sentence. */
 export class Fault extends InvalidInput {
   /** "networks[1].ifMac" */
   readonly at: string
+  readonly what: string
 
   /** `what`: begins with a verb. */
-  constructor(at: string, what: string) {
-    super(`annotation ${at} ${what}`)
+  constructor(at: string, what: string, of: 'annotation' | 'label' = 'annotation') {
+    super(`${of} ${at} ${what}`)
     this.at = at
+    this.what = what
   }
 }
 
@@ -156,9 +158,12 @@ export function ipOf(value: unknown, at: string): string | undefined {
   return text === undefined ? undefined : canonical(text, at, 'write an IPv4 or IPv6 address without a prefix length')
 }
 
-/** Canonical, none of them twice. `prefix`: a prefix length may follow. */
-export function ipsOf(value: unknown, at: string, prefix: boolean): string[] | undefined {
-  const want = `write an IPv4 or IPv6 address ${prefix ? 'with or without a' : 'without'} prefix length`
+/** Whether an address has a prefix length behind it. */
+export type PrefixRule = 'with' | 'without' | 'with or without'
+
+/** Canonical, none of them twice. */
+export function ipsOf(value: unknown, at: string, prefix: PrefixRule): string[] | undefined {
+  const want = `write an IPv4 or IPv6 address ${prefix} ${prefix === 'without' ? 'prefix' : 'a prefix'} length`
   const seen = new Map<string, number>()
   return listOf(value, at, (item, where) => {
     if (typeof item !== 'string') throw refused(where, item, want)
@@ -170,9 +175,9 @@ export function ipsOf(value: unknown, at: string, prefix: boolean): string[] | u
   })
 }
 
-function canonical(text: string, at: string, want: string, prefix = false): string {
+function canonical(text: string, at: string, want: string, prefix: PrefixRule = 'without'): string {
   try {
-    if (!prefix || !text.includes('/')) return `${parseIp(text)}`
+    if (prefix === 'without' || (prefix !== 'with' && !text.includes('/'))) return `${parseIp(text)}`
     const {ip, length} = parseIpWithPrefix(text)
     return `${ip}/${length}`
   } catch (error) {
@@ -180,6 +185,12 @@ function canonical(text: string, at: string, want: string, prefix = false): stri
     throw error
   }
 }
+
+/** Without the keys that have no value. */
+export const present = <T extends object>(values: T): {[K in keyof T]?: Exclude<T[K], undefined>} =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
 
 /** As it is written, but for keys that would reach into a prototype. Undefined also when empty. */
 export function opaqueOf(value: unknown, at: string): Json | undefined {

@@ -1,0 +1,58 @@
+/** The store in etcd: "<prefix>/pairs/<namespace>/<name>"; "<prefix>/owners/<name>" under a lease. */
+import {randomUUID} from 'node:crypto'
+import {quoted} from '../model/errors.ts'
+import {type Store, StoreError} from '../model/store.ts'
+import {isName} from './document.ts'
+import {collections, objectStream, once} from './entries.ts'
+import {etcdCollection} from './etcd-collection.ts'
+import {type EtcdOptions, openEtcdLink} from './etcd-link.ts'
+import {etcdSign} from './etcd-sign.ts'
+import {etcdTransport} from './etcd-transport.ts'
+import {DEADLINE_MS, type StoreOptions} from './options.ts'
+import {ownership} from './ownership.ts'
+import {ownerReader} from './text.ts'
+
+export interface EtcdStoreOptions extends EtcdOptions, StoreOptions {
+  /** Begins all our keys. @default "/netgraft" */
+  readonly prefix?: string | undefined
+}
+
+const OWNERS = 'owners'
+
+/** Connects with the first call. */
+export function openEtcdStore({prefix = '/netgraft', ...options}: EtcdStoreOptions): Store {
+  const {deadlineMs = DEADLINE_MS, notice} = options
+  const link = openEtcdLink(options)
+  const tell = once(options.tell)
+  const pathOf = (what: string) => `${prefix}/${what}/`
+  const transport = (what: string) => etcdTransport(link, {what, prefix: pathOf(what), deadlineMs})
+
+  return {
+    collection: collections(kind => {
+      const {plural} = kind
+      return etcdCollection(kind, {
+        ...{link, deadlineMs, tell, notice},
+        prefix: pathOf(plural),
+        transport: transport(plural),
+      })
+    }),
+    own: (name, {ttlMs}) => {
+      const key = ownerKey(name)
+      const seconds = Math.max(1, Math.ceil(ttlMs / 1000))
+      const sign = () => etcdSign(link, {key, name, seconds, instance: randomUUID()})
+      return ownership(sign, seconds * 1000)
+    },
+    owners$: objectStream(OWNERS, transport(OWNERS), ownerReader, {tell, ...(notice && {notice})}),
+    disown: async (name, signal) => {
+      const request = {success: [{request_delete_range: {key: Buffer.from(ownerKey(name))}}]}
+      const question = {what: `end the sign of life of ${quoted(name)}`, write: true, deadlineMs, signal}
+      await link.ask(question, (etcd, limits) => etcd.txn(request, limits))
+    },
+    close: async () => link.close(),
+  }
+
+  function ownerKey(name: string): string {
+    if (isName(name)) return pathOf(OWNERS) + name
+    throw new StoreError('invalid', `${quoted(name)} cannot show a sign of life: give it a node's name`)
+  }
+}

@@ -1,0 +1,61 @@
+/** The store in the Kubernetes API: custom resources, and a Lease for every sign of life. */
+import {randomUUID} from 'node:crypto'
+import {quoted} from '../model/errors.ts'
+import {type Store, StoreError} from '../model/store.ts'
+import {collections, once} from './entries.ts'
+import {askKube, type KubePort} from './kubernetes-api.ts'
+import {kubeCollection} from './kubernetes-collection.ts'
+import {leaseName, leaseResource, leasesPath} from './kubernetes-lease.ts'
+import {kubeOwners} from './kubernetes-owners.ts'
+import {kubeSign} from './kubernetes-sign.ts'
+import {DEADLINE_MS, type StoreOptions} from './options.ts'
+import {ownership} from './ownership.ts'
+
+export interface KubeStoreOptions extends StoreOptions {
+  readonly kube: KubePort
+  /** Of the Leases. */
+  readonly namespace: string
+}
+
+/** The client stays its owner's. */
+export function openKubeStore({
+  kube: client,
+  namespace,
+  deadlineMs = DEADLINE_MS,
+  notice,
+  ...options
+}: KubeStoreOptions): Store {
+  const tell = once(options.tell)
+  const telling = {tell, ...(notice && {notice})}
+  const path = leasesPath(namespace)
+  let closed = false
+  const kube: KubePort = {
+    request: async (...asked) => {
+      if (closed) throw new StoreError('closed', 'the store in the Kubernetes API has been closed by ourselves')
+      return client.request(...asked)
+    },
+    listWatch: resource => client.listWatch(resource),
+  }
+
+  return {
+    collection: collections(kind => kubeCollection(kind, {kube, deadlineMs, tell, notice})),
+    own: (owner, {ttlMs}) => {
+      const name = nameOf(owner)
+      const seconds = Math.max(1, Math.ceil(ttlMs / 1000))
+      return ownership(() => kubeSign(kube, {namespace, name, seconds, instance: randomUUID()}), seconds * 1000)
+    },
+    owners$: kubeOwners({transport: kube.listWatch(leaseResource(namespace)), path, deadlineMs, ...telling}),
+    disown: async (owner, signal) => {
+      await askKube(kube, {method: 'DELETE', path: `${path}/${nameOf(owner)}`, deadlineMs, signal})
+    },
+    close: async () => {
+      closed = true
+    },
+  }
+}
+
+function nameOf(owner: string): string {
+  const name = leaseName(owner)
+  if (name !== undefined) return name
+  throw new StoreError('invalid', `${quoted(owner)} cannot show a sign of life: give it a node's name`)
+}
