@@ -157,7 +157,8 @@ export function createFront(ports: FrontPorts): Front {
 
   const addFurther = async (plan: Plan, sandbox: Sandbox, signal: AbortSignal): Promise<CniResult | undefined> => {
     try {
-      await requireFree(sandbox, plan.ifname)
+      // Our own types look themselves.
+      if (!ports.isVolatile(plan.list)) await requireFree(sandbox, plan.ifname)
       return await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(plan.list)})
     } catch (error) {
       if (plan.attachment?.selection.optional) return undefined

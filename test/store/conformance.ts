@@ -13,6 +13,8 @@ export interface Node {
   readonly told: readonly Unusable[]
   /** Cuts this node's wire alone. */
   cut(): void
+  /** What is asked arrives, and nothing comes back; undefined where there is no wire. */
+  readonly mute?: () => void
   mend(): Promise<void>
 }
 
@@ -228,6 +230,24 @@ export function conformance(start: (t: ExecutionContext) => Promise<Harness>): v
     await until('the view is right again', () => text(seen.items) === 'a/new 2, a/y 1, a/z 1')
     await until('calls succeed again', async () => (await code(pairs.read('a/y', signal))) === 'done')
     t.true(seen.views.slice(1).every(view => view.synced))
+  })
+
+  test('a write whose answer is lost may have been done, and says so', async t => {
+    const harness = await start(t)
+    const [node, other] = [await harness.node({deadlineMs: 1000}), pairsOf(await harness.node())]
+    if (!node.mute) return t.pass('there is no wire')
+    const pairs = pairsOf(node)
+    const {revision} = entry(await pairs.create('a/x', thing(1), signal))
+    node.mute()
+    t.is(await code(pairs.create('a/y', thing(2), signal)), 'uncertain true')
+    t.is(await code(pairs.replace('a/x', thing(3), revision, signal)), 'uncertain true')
+    t.is(await code(pairs.read('a/y', signal)), 'unreachable true')
+    t.is(await code(pairs.list(signal)), 'unreachable true')
+    await until('both were done', async () => text(await other.list(signal)) === 'a/x 3, a/y 2')
+    await node.mend()
+    await until('it can be read', async () => (await code(pairs.read('a/y', signal))) === 'done')
+    t.is(await pairs.create('a/y', thing(2), signal), 'exists')
+    t.is(await pairs.replace('a/x', thing(3), revision, signal), 'changed')
   })
 
   test('what the server forgot during an outage is read again', async t => {

@@ -22,11 +22,11 @@ conformance(async t => {
   return {
     node: async (options: StoreOptions = {}) => {
       const told: Unusable[] = []
-      const {port, cut, mend} = await wire(t, etcd.port)
+      const {port, ...wires} = await wire(t, etcd.port)
       const endpoints = [`http://127.0.0.1:${port}`]
       const store = openEtcdStore({...options, endpoints, prefix, tell: unusable => told.push(unusable)})
       t.teardown(() => store.close())
-      return {store, told, cut, mend}
+      return {store, told, ...wires}
     },
     garbage: async (key, spec) => {
       await etcd.client.put(`${prefix}/pairs/${key}`).value(JSON.stringify({spec}))

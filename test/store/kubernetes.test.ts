@@ -34,11 +34,11 @@ conformance(async t => {
   return {
     node: async (options: StoreOptions = {}) => {
       const told: Unusable[] = []
-      const {port, cut, mend} = await wire(t, server.port)
+      const {port, ...wires} = await wire(t, server.port)
       const kube = await connect(t, server, `http://127.0.0.1:${port}`)
       const namespace = 'kube-system'
       const store = openKubeStore({...options, kube, namespace, tell: unusable => told.push(unusable)})
-      return {store, told, cut, mend}
+      return {store, told, ...wires}
     },
     garbage: async (key, spec) => {
       const [namespace, name] = key.split('/') as [string, string]

@@ -2,14 +2,13 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdtemp, readFile, rm} from 'node:fs/promises'
-import {type AddressInfo, createServer} from 'node:net'
+import {type AddressInfo, connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as wait} from 'node:timers/promises'
 import type {ExecutionContext} from 'ava'
 import {Etcd3, type IOptions} from 'etcd3'
 import type {Observable} from 'rxjs'
-import {type Pipe, servePipe} from '../../src/lab/pipe.ts'
 import type {Document, Kind} from '../../src/model/store.ts'
 import type {View} from '../../src/model/view.ts'
 
@@ -96,23 +95,53 @@ export interface Wire {
   readonly port: number
   /** Connections end, and new ones are refused. */
   cut(): void
+  /** What is asked arrives, and nothing comes back. */
+  mute(): void
+  /** Whole again: what has been mute before is ended. */
   mend(): Promise<void>
 }
 
 export async function wire(t: ExecutionContext, target: number): Promise<Wire> {
-  const port = await freePort()
-  const open = () => servePipe({host: '127.0.0.1', port}, {host: '127.0.0.1', port: target})
-  let pipe: Pipe | undefined = await open()
+  const open = new Set<() => void>()
+  let [whole, mute, port] = [true, false, 0]
+  const server = createServer({noDelay: true}, near => {
+    const far = connect({host: '127.0.0.1', port: target})
+    const end = () => {
+      near.destroy()
+      far.destroy()
+      open.delete(end)
+    }
+    open.add(end)
+    for (const socket of [near, far]) socket.on('error', () => {}).once('close', end)
+    near.pipe(far)
+    far.on('data', chunk => mute || near.write(chunk))
+    if (!whole) end()
+  })
+  const endAll = () => {
+    for (const end of open) end()
+  }
+  const listen = async () => {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    ;({port} = server.address() as AddressInfo)
+  }
+  await listen()
   const cut = () => {
-    pipe?.close()
-    pipe = undefined
+    if (whole) server.close()
+    whole = false
+    endAll()
   }
   t.teardown(cut)
   return {
     port,
     cut,
+    mute: () => {
+      mute = true
+    },
     mend: async () => {
-      pipe ??= await open()
+      if (mute) endAll()
+      mute = false
+      if (!whole) await listen()
+      whole = true
     },
   }
 }
