@@ -157,8 +157,7 @@ export function createFront(ports: FrontPorts): Front {
 
   const addFurther = async (plan: Plan, sandbox: Sandbox, signal: AbortSignal): Promise<CniResult | undefined> => {
     try {
-      // Our own types look themselves.
-      if (!ports.isVolatile(plan.list)) await requireFree(sandbox, plan.ifname)
+      await requireFree(sandbox, plan.ifname)
       return await attachments.add(plan, sandbox, {signal, durable: !ports.isVolatile(plan.list)})
     } catch (error) {
       if (plan.attachment?.selection.optional) return undefined

@@ -201,3 +201,19 @@ test('required: false lets the pod start, and it is attached later', async t => 
   await ends(networks, pod)
   t.deepEqual(recorder.leases(), [])
 })
+
+test("an interface that is there already is somebody else's: the pod does not start, and it stays", async t => {
+  const networks = await startNetworks(t)
+  networks.define('green', conf(folder(t), 'green', '10.9.0.0/24'))
+  networks.define('lan', {cniVersion: '1.0.0', type: 'macvlan', master: 'eth0'})
+  for (const asks of ['green@data', 'lan@data']) {
+    const pod = await networks.declare({[NPWG]: asks})
+    pod.namespace.ip('link', 'add', 'data', 'type', 'veth', 'peer', 'name', 'other')
+    pod.namespace.ip('addr', 'add', '10.1.1.1/24', 'dev', 'data')
+    const {msg} = await networks.runtime.fails('ADD', pod, networks.asked(pod))
+    t.regex(msg, /data \(network "default\/\w+"\) cannot be attached: .*already there/)
+    await networks.runtime.succeeds('DEL', pod, networks.asked(pod))
+    t.deepEqual(networks.interfaces(pod), ['data 10.1.1.1/24', 'other'])
+    await networks.runtime.clean()
+  }
+})
