@@ -74,14 +74,19 @@ export function withStanding(
 ): readonly Declaration[] {
   const taken = new Set(declarations.map(each => each.interface))
   const names = new Set(declarations.map(each => each.name))
+  const peers = new Set(declarations.map(peerEnd))
   const kept = before.filter(
-    ({interface: ifname, name}) =>
+    ({interface: ifname, name, peer, peerInterface}) =>
       problems.some(each => each.at !== REQUIRED_ANNOTATION && (each.interface ?? ifname) === ifname) &&
       !taken.has(ifname) &&
-      (name === undefined || !names.has(name)),
+      (name === undefined || !names.has(name)) &&
+      (peerInterface === undefined || !peers.has(peerEnd({peer, peerInterface}))),
   )
   return [...declarations, ...kept.map(each => ({...each, at: each.at.replace(AS_IT_WAS, '') + AS_IT_WAS}))]
 }
+
+const peerEnd = ({peer, peerInterface}: Pick<Declaration, 'peer' | 'peerInterface'>): string =>
+  `${peer}:${peerInterface ?? ''}`
 
 const problemOf = ({at, message}: Fault, ifname: string | undefined): PairProblem => ({
   kind: 'malformed',

@@ -110,10 +110,12 @@ function declarationOf(value: unknown, at: string, namespace: string): Declarati
   const by = item.by
   if (by !== 'annotation' && by !== 'labels') throw new InvalidInput(`${at}.by is neither annotation nor labels`)
   const place = textOf(item.at, `${at}.at`) ?? ''
+  // It becomes part of sentences.
+  if (!/^[\w./[\]() -]{0,100}$/.test(place)) throw new InvalidInput(`${at}.at is ${quoted(place)}, which is no place`)
   const peerIps = addressesOf(item.peerIps, `${at}.peerIps`)
   return {
     by,
-    at: place.slice(0, 100),
+    at: place,
     peer: by === 'labels' ? ratchetPeerOf(item.peer, at, namespace) : peerOf(item.peer, `${at}.peer`, namespace),
     ...readEnd(item, at),
     ...(peerIps && {peerIps}),

@@ -1,5 +1,4 @@
 /** One element of the annotation `netgraft.dev/pairs`. */
-
 import {InvalidInput} from '../model/errors.ts'
 import {
   Fault,
@@ -30,12 +29,16 @@ const MTU = {min: 68, max: 65535} as const
 const NAME_MAX = 63
 
 /** `pod`: who says it. Throws {@link Fault}. */
-export function readElement(value: unknown, at: string, pod: {readonly namespace: string; readonly name: string}) {
+export function readElement(
+  value: unknown,
+  at: string,
+  pod: {readonly namespace: string; readonly name: string},
+): Declaration {
   const fields = elementFields(value, at)
   const peer = peerOf(fields.peer, `${at}.peer`, pod.namespace)
   if (peer === `${pod.namespace}/${pod.name}`)
     throw new Fault(`${at}.peer`, `is ${shown(fields.peer)}, the pod itself; name another pod`)
-  return {by: 'annotation', at, peer, ...readEnd(fields, at)} as const satisfies Declaration
+  return {by: 'annotation', at, peer, ...readEnd(fields, at)}
 }
 
 /** The interface that an element is about, however faulty the rest is. */

@@ -34,14 +34,18 @@ export function planEnds(
 ): ReadonlyMap<PairKey, PairPlan> {
   const vnis = vnisByPair(claims)
   const plans = new Map<PairKey, PairPlan>()
-  for (const pair of pairs.values())
-    if (pair.ends.some(end => isHere(end, options))) plans.set(pair.key, planPair(pair, vnis.get(pair.key), options))
+  for (const pair of pairs.values()) {
+    const plan = planPair(pair, vnis.get(pair.key), options)
+    if (plan) plans.set(pair.key, plan)
+  }
   return plans
 }
 
 const isHere = ({endpoint}: PairEnd, {self}: PlanOptions): boolean => endpoint?.node === self
 
-function planPair(pair: Pair, vni: number | undefined, options: PlanOptions): PairPlan {
+/** Of one. Undefined: none of its ends is here. `vni`: the lowest that has been taken for it. */
+export function planPair(pair: Pair, vni: number | undefined, options: PlanOptions): PairPlan | undefined {
+  if (!pair.ends.some(end => isHere(end, options))) return undefined
   const ends = localEnds(pair, options)
   const waiting = (waitsFor: WaitsFor, reason: string): PairPlan => ({pair, ends, kind: 'waiting', waitsFor, reason})
   const impossible = (reason: string): PairPlan => ({pair, ends, kind: 'impossible', reason})

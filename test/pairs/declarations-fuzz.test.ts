@@ -162,6 +162,7 @@ test('a document that is damaged in one place', t => {
     ['underlay', {4: {ip: '127.0.0.1', mtu: 1500}}],
     ['underlay', {6: {ip: 'fd00::1'}}],
     ['declarations', [{...good!.declarations[0], by: 'x'}]],
+    ['declarations', [{...good!.declarations[0], at: 'a\nb'}]],
     ['declarations', [{...good!.declarations[0], interface: 'eth0'}]],
     ['declarations', [{...good!.declarations[0], by: 'labels', peer: 'e/b'}]],
   ]

@@ -296,3 +296,15 @@ test('a slip of the pen takes down nothing that stands', t => {
     t.deepEqual(again, kept)
   }
 })
+
+test('what is declared anew comes before what stood', t => {
+  const before = parse([{peer: 'b', interface: 'in1', peerInterface: 'x'}]).declarations
+  const now = parse([
+    {peer: 'b', interface: 'in2', peerInterface: 'x'},
+    {peer: 'b', interface: 'in1', mac: 'y'},
+  ])
+  t.deepEqual(
+    withStanding(now, before).map(each => each.interface),
+    ['in2'],
+  )
+})

@@ -3,7 +3,8 @@ import type {NodeName} from '../../src/model/facts.ts'
 import type {Endpoint, Pair, PairKey, PairPlan, PairProblem, PodKey, VniClaim} from '../../src/model/pair.ts'
 import {parsePairs} from '../../src/pairs/declarations.ts'
 import {endText} from '../../src/pairs/key.ts'
-import {matchPairs, type PairRules} from '../../src/pairs/pairs.ts'
+import {matchPairs} from '../../src/pairs/pairs.ts'
+import type {PairRules} from '../../src/pairs/verdicts.ts'
 
 export const PAIRS = 'netgraft.dev/pairs'
 
