@@ -1,5 +1,4 @@
 /** Tells users of their pods' networks: the status annotations, in one write, and Events. */
-import {randomBytes} from 'node:crypto'
 import {map, type OperatorFunction, pipe, tap} from 'rxjs'
 import {
   type AttachmentState,
@@ -10,7 +9,7 @@ import {
 } from '../attach/status.ts'
 import type {Entry} from '../cni/journal.ts'
 import {type KubeClient, pathOf} from '../kube/client.ts'
-import {createEvent, type EventId, type PodEvent} from '../kube/events.ts'
+import {createEvent} from '../kube/events.ts'
 import type {Config} from '../model/config.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
@@ -18,6 +17,7 @@ import {coalesceByKey} from '../streams/keyed.ts'
 import {ApiError} from '../streams/list-watch.ts'
 import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
 import {eventsOf} from './attach-events.ts'
+import {createEventQueue, type EventQueue} from './event-queue.ts'
 import type {PodReport} from './pod-pass.ts'
 import type {Pods} from './pods.ts'
 
@@ -33,8 +33,7 @@ interface Edges {
 interface Told {
   readonly uid: string
   states: readonly AttachmentState[]
-  /** Not sent yet. */
-  readonly events: {readonly id: EventId; readonly event: PodEvent}[]
+  readonly events: EventQueue
   report: PodReport & {readonly pod: PodFacts}
   /** The annotations that were written last, and when, until the watch tells of them. */
   written?: {readonly annotations: Annotations; readonly at: number}
@@ -42,8 +41,6 @@ interface Told {
 
 type Annotations = Readonly<Record<string, string | null>>
 
-/** Of one pod, that are kept for a while when the API server does not take them. */
-const EVENTS_MAX = 50
 /** Milliseconds. */
 const HEARD_MS = 2000
 const WRITE_MS = 5000
@@ -58,6 +55,14 @@ interface Outcome {
 export function tellPods({config, client, pods, log, metrics}: Edges): OperatorFunction<PodReport, unknown> {
   const known = new Map<PodKey, Told>()
   let failing = false
+  /** Statuses with which Events have been refused since one was taken. */
+  const refusals = new Set<number | undefined>()
+
+  const eventRefused = (error: ApiError): void => {
+    metrics.apiErrors.inc({resource: 'events', code: codeOf(error)})
+    if (!refusals.has(error.status)) log.warn('the API server refuses Events on pods; they are left out', {err: error})
+    refusals.add(error.status)
+  }
 
   const hear = (report: PodReport): void => {
     const {key, pod} = report
@@ -65,13 +70,12 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
     let told = known.get(key)
     if (told?.uid !== pod.uid) {
       const states = parseStates(pod.annotations[POD_ANNOTATIONS.attachmentsStatus])
-      told = {uid: pod.uid, states, events: [], report: {...report, pod}}
+      told = {uid: pod.uid, states, events: createEventQueue(), report: {...report, pod}}
       known.set(key, told)
     }
     const {states} = told
     report = {...report, states: steady(report.states, states)}
-    told.events.push(...eventsOf(states, report).map(event => ({id: randomBytes(8).toString('hex'), event})))
-    told.events.splice(0, told.events.length - EVENTS_MAX)
+    told.events.add(eventsOf(states, report))
     told.states = report.states
     told.report = {...report, pod}
   }
@@ -107,11 +111,13 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
           throw error
         },
       )
-      for (let next = told.events[0]; next; next = told.events[0]) {
-        await createEvent(client, pod, next.event, {id: next.id, host: config.node ?? '', signal: limit})
-        // Meanwhile there may be so many that it is not kept any more.
-        if (told.events[0] === next) told.events.shift()
-      }
+      await told.events.send({
+        post: async (event, id) => {
+          await createEvent(client, pod, event, {id, host: config.node ?? '', signal: limit})
+          refusals.clear()
+        },
+        refused: eventRefused,
+      })
       return {over: false, unheard, error: refusal}
     } catch (error) {
       // It has gone in the meantime.
@@ -135,16 +141,16 @@ export function tellPods({config, client, pods, log, metrics}: Edges): OperatorF
     }),
     tap(({error}) => {
       if (error !== undefined) {
-        metrics.apiErrors.inc({
-          resource: 'pods',
-          code: error instanceof ApiError ? (error.status ?? error.code) : 'unknown',
-        })
+        metrics.apiErrors.inc({resource: 'pods', code: codeOf(error)})
         if (!failing) log.warn("what pods' networks are cannot be written; trying again", {err: error})
       }
       failing = error !== undefined
     }),
   )
 }
+
+const codeOf = (error: unknown): string | number =>
+  error instanceof ApiError ? (error.status ?? error.code) : 'unknown'
 
 const isHeard = ({written}: Told, {annotations}: PodFacts): boolean =>
   written !== undefined &&

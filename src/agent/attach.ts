@@ -11,6 +11,7 @@ import {attachReporter} from './attach-report.ts'
 import {tellPods} from './attach-tell.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
+import {definitionUsers} from './definition-users.ts'
 import type {Definitions} from './definitions.ts'
 import type {Lookup} from './pod-networks.ts'
 import {createPodPass, type PodPassPorts, type PodReport} from './pod-pass.ts'
@@ -41,10 +42,12 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
   /** Our own status that comes back must not make it sooner. */
   const isEcho = (key: PodKey): boolean => {
     const pod = pods.items.get(key)
-    const same = pod !== undefined && failing.get(key) === wishOf(pod)
+    const failed = failing.get(key)
+    const same = pod !== undefined && failed !== undefined && failed === wishOf(pod)
     if (!same) failing.delete(key)
     return same
   }
+  const users = definitionUsers(() => pods.items, lookup.parse)
   const pass = createPodPass({
     ...open,
     lookup,
@@ -59,10 +62,12 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
   })
   const due$ = merge(
     pods.changed$.pipe(
+      // Of pods that change unseen in between there is a pass anyway.
+      tap(users.forget),
       mergeMap(key => (key === undefined ? everyPod(pods) : of(key))),
       filter(key => !isEcho(key)),
     ),
-    edges.definitions.changed$.pipe(mergeMap(name => users(edges, name))),
+    edges.definitions.changed$.pipe(mergeMap(users.of)),
     changes$.pipe(tap(remember(ended)), mergeMap(concerned)),
     timer(config.kernel.resyncSeconds * 1000, config.kernel.resyncSeconds * 1000).pipe(mergeMap(() => everyPod(pods))),
   )
@@ -91,18 +96,6 @@ const wishOf = ({uid, ending, hasAddress, hostNetwork, annotations}: PodFacts): 
   const {networkStatus, attachmentsStatus, ...asked} = POD_ANNOTATIONS
   return JSON.stringify([uid, ending, hasAddress, hostNetwork, ...Object.values(asked).map(name => annotations[name])])
 }
-
-/** Pods that ask for a definition; undefined: for any. */
-function users({pods, lookup}: AttachEdges, name: string | undefined): PodKey[] {
-  return [...pods.items].flatMap(([key, pod]) => {
-    const {selected} = lookup.parse(pod)
-    const asks = name === undefined ? selected.length > 0 : selected.some(({selection}) => nameOf(selection) === name)
-    return asks ? [key] : []
-  })
-}
-
-const nameOf = ({namespace, name}: {readonly namespace: string; readonly name: string}): string =>
-  `${namespace}/${name}`
 
 /** Sandboxes whose first interface was taken away, the newest of them. */
 const remember =

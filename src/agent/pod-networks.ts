@@ -20,6 +20,7 @@ import {quoted} from '../model/errors.ts'
 import {parseIp} from '../model/ip.ts'
 import {POD_ANNOTATIONS, type PodFacts} from '../streams/pods.ts'
 import type {Definitions} from './definitions.ts'
+import {parseOnce} from './parse-once.ts'
 import type {Pods} from './pods.ts'
 
 /** Devices that the kubelet has allocated to a pod, by resource name. */
@@ -76,15 +77,7 @@ const CNI_VERSION = '1.0.0'
 
 export function createLookup({config, pods, definitions, devices}: LookupPorts): Lookup {
   const rules = config.attachments
-  const parsed = new WeakMap<object, ParsedSelections>()
-
-  const parse = (annotations: Readonly<Record<string, string>>, namespace: string): ParsedSelections => {
-    const known = parsed.get(annotations)
-    if (known) return known
-    const fresh = parseSelections(annotations, namespace)
-    parsed.set(annotations, fresh)
-    return fresh
-  }
+  const parse = parseOnce(() => pods.items)
 
   /** Of a pod that starts. Rejects with CniError (11). */
   const annotationsOf = async (
@@ -180,7 +173,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
   }
 
   const lookup: Lookup = {
-    parse: ({annotations, namespace}) => parse(annotations, namespace),
+    parse: pod => parse(pod, pod.annotations),
 
     resolve: async (pod, wanted, {standing = new Map(), lately = false, signal}) => {
       const taken = new Set([...standing.values()].map(({device}) => device))
@@ -198,7 +191,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
       const {pod} = request
       if (!pod || !rules.enabled) return delegates.length > 0 ? {more: delegates} : NOTHING_MORE
       const annotations = await annotationsOf(pod, own, signal)
-      const {selected, problems} = parse(annotations, pod.namespace)
+      const {selected, problems} = parse(pod, annotations)
       const override = annotations[POD_ANNOTATIONS.defaultNetwork]
       if (problems.length > 0) throw refusedBy(problems)
       if (selected.length === 0 && override === undefined)
@@ -223,7 +216,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
         known && isSamePod(pod, known)
           ? known.annotations
           : await annotationsOf(pod, own, signal).catch((): Readonly<Record<string, string>> => ({}))
-      const asked = parse(annotations, pod.namespace).selected.find(
+      const asked = parse(pod, annotations).selected.find(
         ({selection}) => selection.name === network && hashNameOr(selection) === request.ifname,
       )
       const mac = parseArgs(request.args).get('K8S_POD_IFMAC')

@@ -80,6 +80,10 @@ export interface Entry {
 /** Not the first interface of its pod. */
 export const isFurther = ({attachment}: Plan): boolean => attachment !== undefined && !attachment.selection.primary
 
+/** The further networks of a container. */
+export const furtherOf = ({ofContainer}: EntryIndex, containerId: string): Entry[] =>
+  ofContainer(containerId).filter(({plan}) => isFurther(plan))
+
 export class JournalError extends NetgraftError {
   readonly code = 'EJOURNAL'
 }

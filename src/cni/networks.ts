@@ -2,7 +2,7 @@
 import type {OwnConfig} from './default-network.ts'
 import {CniError} from './error.ts'
 import type {PlannedAttachment, PlannedList} from './journal.ts'
-import type {CniRequest} from './request.ts'
+import {type CniRequest, parseArgs} from './request.ts'
 
 /** One interface of a pod, beside the first. */
 export interface PlannedInterface {
@@ -27,6 +27,10 @@ export interface PodNetworks {
   /** Of another controller: K8S_POD_NETWORK in CNI_ARGS. Rejects with CniError. */
   one(request: CniRequest, network: string, config: OwnConfig, signal: AbortSignal): Promise<PlannedInterface>
 }
+
+/** K8S_POD_NETWORK of CNI_ARGS: another controller acts on that network alone. */
+export const oneNetwork = ({args}: CniRequest): string | undefined =>
+  parseArgs(args).get('K8S_POD_NETWORK') || undefined
 
 export const NOTHING_MORE: PodStart = {more: []}
 

@@ -24,6 +24,9 @@ export interface Involved {
 /** Lower-case letters and digits. */
 export type EventId = string
 
+/** As much of a pod's name as there is room for: a label must not end with a hyphen, nor be empty. */
+const labelsOf = (name: string, max: number): string => name.slice(0, max).replace(/[-.]+$/, '')
+
 /** `id`: sent again, it is the same Event. Rejects with an ApiError. */
 export async function createEvent(
   client: KubeClient,
@@ -37,7 +40,7 @@ export async function createEvent(
     body: {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: {namespace, name: `${name.slice(0, NAME_MAX - suffix.length)}${suffix}`},
+      metadata: {namespace, name: `${labelsOf(name, NAME_MAX - suffix.length)}${suffix}`},
       involvedObject: {apiVersion: 'v1', kind: 'Pod', namespace, name, uid},
       type,
       reason,

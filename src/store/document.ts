@@ -30,6 +30,12 @@ export function checkKey(kind: AnyKind, key: string): void {
   throw new StoreError('invalid', `${quoted(key)} cannot be a key of ${kind.plural}: give it the form of ${form}`)
 }
 
+/** Of who shows a sign of life. Throws StoreError. */
+export function checkOwner(name: string, max?: number): void {
+  if (isName(name, max)) return
+  throw new StoreError('invalid', `${quoted(name)} cannot show a sign of life: give it a node's name`)
+}
+
 /** JSON. Throws StoreError. */
 export function encode(kind: AnyKind, key: string, {spec, status}: Document): string {
   const text = JSON.stringify({spec, ...(status && Object.keys(status).length > 0 && {status})})

@@ -2,16 +2,6 @@
 import {
   castGrpcError,
   Etcd3,
-  EtcdAuthenticationFailedError,
-  EtcdInvalidAuthTokenError,
-  EtcdLeaseInvalidError,
-  EtcdPermissionDeniedError,
-  GRPCFailedPreconditionError,
-  GRPCInvalidArgumentError,
-  GRPCNotImplementedError,
-  GRPCOutOfRangeError,
-  GRPCResourceExhastedError,
-  GRPCUnauthenticatedError,
   GRPCUnavailableError,
   type IOptions,
   type IRangeRequest,
@@ -21,6 +11,8 @@ import {
   type IWatchResponse,
   WatchClient,
 } from 'etcd3'
+import {failed, failureOf, isFailure} from './etcd-failure.ts'
+import {avoiding, once} from './etcd-policy.ts'
 
 export interface EtcdSettings {
   /** "http://127.0.0.1:2379"; all of them http, or all https. */
@@ -61,7 +53,7 @@ export type WatchAnswer =
 
 export type {ITxnRequest, ITxnResponse}
 
-/** Everything rejects with a {@link Failure}, or with the signal's reason when that aborts. */
+/** Everything rejects with a Failure, or with the signal's reason when that aborts. */
 export interface EtcdConnection {
   range(request: IRangeRequest, limits: CallLimits): Promise<RangeAnswer>
   txn(request: ITxnRequest, limits: CallLimits): Promise<ITxnResponse>
@@ -74,17 +66,6 @@ export interface EtcdConnection {
   close(): void
 }
 
-export interface Failure {
-  /**
-   * unsent: nobody got it. lost: somebody may have got it, the answer did not come. busy: not now. denied: not with these
-   * credentials. refused: not this. compacted: not of this revision.
-   */
-  readonly kind: 'unsent' | 'lost' | 'busy' | 'denied' | 'refused' | 'compacted'
-  /** etcd's own words, or gRPC's. */
-  readonly details: string
-  readonly cause: unknown
-}
-
 /** Milliseconds. etcd takes pings every 5 s, and cuts who sends more. */
 const KEEPALIVE = {'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 5000}
 /** Milliseconds. gRPC's own would be 1 s to 2 min. */
@@ -93,8 +74,8 @@ const RECONNECT = {'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect
 const MAX_ANSWER = 64 * 1024 * 1024
 /** Milliseconds between questions whether a quiet watch still lives: less than the reflector waits. */
 const PROGRESS_MS = 30_000
-/** Milliseconds during which another endpoint is tried before one that could not be reached. */
-const AVOIDED_MS = 5000
+/** Milliseconds that a token for a watch may take. */
+const TOKEN_MS = 5000
 
 /** Its own watcher does not survive a compaction. */
 class Etcd extends Etcd3 {
@@ -170,7 +151,11 @@ export function connect({endpoints, tls, auth}: EtcdSettings): EtcdConnection {
           stream.end()
         }
       }, limits),
-    watch: (range, signal) => watch(watches, range, signal),
+    watch: async function* (range, signal) {
+      // A stream does not get a new token when its own has expired; a call does.
+      if (auth) await call(options => etcd.kv.range({key: range.key}, options), {deadlineMs: TOKEN_MS, signal})
+      yield* watch(watches, range, signal)
+    },
     close: () => etcd.close(),
   }
 }
@@ -254,73 +239,3 @@ async function within<T>(work: Promise<T>, {deadlineMs, signal}: CallLimits): Pr
 }
 
 const NO_ANSWER = 'no answer came'
-
-const failed = (kind: Failure['kind'], details: string, cause: unknown = undefined): Failure => ({kind, details, cause})
-
-const isFailure = (error: unknown): error is Failure => !(error instanceof Error) && 'kind' in Object(error)
-
-/** Beginnings of gRPC's own words for a call that it never sent. Any others only make us more careful than we need be. */
-const UNSENT = ['No connection established', 'Name resolution failed', 'Channel closed before call started']
-
-function failureOf(error: unknown): Failure {
-  if (isFailure(error)) return error
-  const cause = error instanceof Error ? castGrpcError(error) : error
-  const details = String(cause instanceof Error ? cause.message : cause).replace(/^(\w+: )?(\d+ [A-Z_]+: )?/, '')
-  const kind = (): Failure['kind'] => {
-    if (cause instanceof Avoided) return 'unsent'
-    if (cause instanceof GRPCUnavailableError)
-      return UNSENT.some(words => details.startsWith(words)) ? 'unsent' : 'lost'
-    if (DENIALS.some(denial => cause instanceof denial)) return 'denied'
-    if (cause instanceof GRPCOutOfRangeError) return 'compacted'
-    if (REFUSALS.some(refusal => cause instanceof refusal)) return 'refused'
-    return 'lost'
-  }
-  return failed(kind(), details.slice(0, 300), cause)
-}
-
-const DENIALS = [
-  EtcdAuthenticationFailedError,
-  EtcdPermissionDeniedError,
-  EtcdInvalidAuthTokenError,
-  GRPCUnauthenticatedError,
-]
-const REFUSALS = [
-  EtcdLeaseInvalidError,
-  GRPCInvalidArgumentError,
-  GRPCFailedPreconditionError,
-  GRPCResourceExhastedError,
-  GRPCNotImplementedError,
-]
-
-type Policies = NonNullable<IOptions['faultHandling']>
-
-/** Cockatiel's policy that does nothing but run it. */
-const once = (): NonNullable<Policies['global']> => policy(run => run())
-
-class Avoided extends Error {}
-
-/** Passes over an endpoint that could not be reached lately, unless it is the only one or all are like that. */
-function avoiding(endpoints: number): NonNullable<Policies['host']> {
-  const failed = new Map<string, number>()
-  const lately = (host: string) => performance.now() - (failed.get(host) ?? -AVOIDED_MS) < AVOIDED_MS
-  return host =>
-    policy(async run => {
-      const others = [...failed.keys()].filter(other => other !== host && lately(other)).length
-      if (lately(host) && others < endpoints - 1) throw new Avoided(`${host} could not be reached lately`)
-      try {
-        const result = await run()
-        failed.delete(host)
-        return result
-      } catch (error) {
-        if (error instanceof Error && castGrpcError(error) instanceof GRPCUnavailableError)
-          failed.set(host, performance.now())
-        throw error
-      }
-    })
-}
-
-function policy(execute: (run: () => Promise<unknown>) => Promise<unknown>): NonNullable<Policies['global']> {
-  const context = {signal: new AbortController().signal}
-  const once = {execute: (run: (context: object) => Promise<unknown>) => execute(async () => run(context))}
-  return once as unknown as NonNullable<Policies['global']>
-}

@@ -2,7 +2,8 @@
 import {readFile} from 'node:fs/promises'
 import {quoted} from '../model/errors.ts'
 import {StoreError} from '../model/store.ts'
-import type {CallLimits, EtcdConnection, EtcdSettings, Failure} from './etcd-client.ts'
+import type {CallLimits, EtcdConnection, EtcdSettings} from './etcd-client.ts'
+import type {Failure} from './etcd-failure.ts'
 
 /** As the configuration has it: files are read here. */
 export interface EtcdOptions {
@@ -168,8 +169,6 @@ function sentence(where: string, what: string, {kind, details, cause}: Failure, 
       )
     case 'refused':
       return new StoreError('refused', `${where} refused to ${what} ${told}: look into its log`, {cause})
-    case 'busy':
-      return new StoreError('busy', `${where} has too much to do to ${what} ${told}`, {cause})
     case 'compacted':
       return new Compacted('nonsense', `${where} has forgotten what we wanted to ${what} ${told}`, {cause})
     case 'lost':
@@ -179,8 +178,12 @@ function sentence(where: string, what: string, {kind, details, cause}: Failure, 
             `${where} was asked to ${what}, and its answer was lost ${told}: read whether it was done`,
             {cause},
           )
-        : new StoreError('unreachable', `${where} gave no answer when asked to ${what} ${told}: is it overloaded?`, {
-            cause,
-          })
+        : new StoreError(
+            'unreachable',
+            `${where} gave no answer when asked to ${what} ${told}: is it running, and not overloaded?`,
+            {
+              cause,
+            },
+          )
   }
 }

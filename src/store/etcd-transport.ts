@@ -1,6 +1,7 @@
 /** What etcd has under a prefix, in the form that the reflector reads: pages of one revision, and changes after it. */
 import {ApiError, type ListEnd, type ListWatchTransport, type WatchEvent} from '../streams/list-watch.ts'
-import type {Failure, KeyValue} from './etcd-client.ts'
+import type {KeyValue} from './etcd-client.ts'
+import type {Failure} from './etcd-failure.ts'
 import {Compacted, type EtcdLink} from './etcd-link.ts'
 import {type TextObject, textObject} from './text.ts'
 

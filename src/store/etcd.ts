@@ -1,8 +1,8 @@
 /** The store in etcd: "<prefix>/pairs/<namespace>/<name>"; "<prefix>/owners/<name>" under a lease. */
 import {randomUUID} from 'node:crypto'
 import {quoted} from '../model/errors.ts'
-import {type Store, StoreError} from '../model/store.ts'
-import {isName} from './document.ts'
+import type {Store} from '../model/store.ts'
+import {checkOwner} from './document.ts'
 import {collections, objectStream, once} from './entries.ts'
 import {etcdCollection} from './etcd-collection.ts'
 import {type EtcdOptions, openEtcdLink} from './etcd-link.ts'
@@ -52,7 +52,7 @@ export function openEtcdStore({prefix = '/netgraft', ...options}: EtcdStoreOptio
   }
 
   function ownerKey(name: string): string {
-    if (isName(name)) return pathOf(OWNERS) + name
-    throw new StoreError('invalid', `${quoted(name)} cannot show a sign of life: give it a node's name`)
+    checkOwner(name)
+    return pathOf(OWNERS) + name
   }
 }

@@ -1,6 +1,6 @@
 /** A sign of life as a Lease of coordination.k8s.io, which nobody removes when it is not renewed. */
 import {quoted} from '../model/errors.ts'
-import {isName} from './document.ts'
+import {checkOwner} from './document.ts'
 import type {ObjectReader} from './entries.ts'
 import type {KubeObject} from './kubernetes-api.ts'
 
@@ -16,9 +16,11 @@ export const leasesPath = (namespace: string): string => `/apis/coordination.k8s
 export const leaseResource = (namespace: string) =>
   ({group: 'coordination.k8s.io', version: 'v1', resource: 'leases', namespace}) as const
 
-/** undefined: that cannot be one's name. */
-export const leaseName = (owner: string): string | undefined =>
-  isName(owner, NAME_MAX - PREFIX.length) ? PREFIX + owner : undefined
+/** Throws StoreError. */
+export function leaseName(owner: string): string {
+  checkOwner(owner, NAME_MAX - PREFIX.length)
+  return PREFIX + owner
+}
 
 /** What is read of a Lease. */
 export interface LeaseFacts {

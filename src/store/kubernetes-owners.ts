@@ -7,29 +7,34 @@ import type {Owner} from '../model/store.ts'
 import type {Unsynced, View} from '../model/view.ts'
 import {KeptChangeLog} from '../streams/change-log.ts'
 import {sleep} from '../streams/lifetime.ts'
-import type {ListWatchTransport} from '../streams/list-watch.ts'
 import type {Notice} from '../streams/reflector.ts'
 import {collect, objectStream} from './entries.ts'
-import {listKube} from './kubernetes-api.ts'
-import {LEASE_SELECTOR, type LeaseFacts, leaseReader} from './kubernetes-lease.ts'
+import {askKube, type KubePort, listKube} from './kubernetes-api.ts'
+import {LEASE_SELECTOR, type LeaseFacts, leaseName, leaseReader, leaseResource, leasesPath} from './kubernetes-lease.ts'
 import type {StoreOptions} from './options.ts'
 
 export interface OwnersOptions extends Pick<StoreOptions, 'tell' | 'notice'> {
-  readonly transport: ListWatchTransport
-  /** For sentences. */
-  readonly path: string
+  readonly kube: KubePort
+  /** Of the Leases. */
+  readonly namespace: string
   readonly deadlineMs: number
 }
 
 type Owners = View<string, Owner>
 
-export function kubeOwners({transport, path, deadlineMs, ...options}: OwnersOptions): Observable<Owners> {
+export function kubeOwners({kube, namespace, deadlineMs, ...options}: OwnersOptions): Observable<Owners> {
+  const [transport, path] = [kube.listWatch(leaseResource(namespace)), leasesPath(namespace)]
   return defer(() => {
     const living = new Living()
     const leases$ = objectStream('owners', transport, leaseReader, options, notice => living.notice(notice))
-    const ask = async (signal: AbortSignal) => {
+    const ask = async (names: ReadonlySet<string>, signal: AbortSignal) => {
       const {items, take} = collect('owners', leaseReader)
-      await listKube(transport, {path, take, deadlineMs, signal, labelSelector: LEASE_SELECTOR})
+      const look = async (name: string) => {
+        const lease = await askKube(kube, {method: 'GET', path: `${path}/${leaseName(name)}`, deadlineMs, signal})
+        if (typeof lease === 'object') take(lease)
+      }
+      if (names.size <= FEW) await Promise.all([...names].map(look))
+      else await listKube(transport, {path, take, deadlineMs, signal, labelSelector: LEASE_SELECTOR})
       return items
     }
     return merge(leases$.pipe(map(view => living.see(view))), watchdog(living, ask))
@@ -39,6 +44,8 @@ export function kubeOwners({transport, path, deadlineMs, ...options}: OwnersOpti
   )
 }
 
+/** So many are looked up one by one: when a node dies, every other one looks for it. */
+const FEW = 10
 /** Milliseconds. Between looks at who is overdue; between questions to a server that does not answer. */
 const LOOK_MS = 1000
 const LEAST_LOOK_MS = 50
@@ -47,16 +54,20 @@ const LEAST_LOOK_MS = 50
  * Whoever is overdue is looked up before it is called dead: our watch may have stopped without a word, and then nobody
  * would be heard of.
  */
-function watchdog(living: Living, ask: (signal: AbortSignal) => Promise<ReadonlyMap<string, LeaseFacts>>) {
+function watchdog(
+  living: Living,
+  ask: (names: ReadonlySet<string>, signal: AbortSignal) => Promise<ReadonlyMap<string, LeaseFacts>>,
+) {
   return new Observable<Owners>(subscriber => {
     const stop = new AbortController()
     const run = async ({signal}: AbortController): Promise<void> => {
       while (!signal.aborted) {
         const dueMs = living.dueAt() - performance.now()
         await sleep(Math.max(LEAST_LOOK_MS, Math.min(dueMs, LOOK_MS)), signal)
-        if (signal.aborted || living.dueAt() > performance.now()) continue
-        const view = await ask(signal).then(
-          leases => living.judge(leases),
+        const names = living.overdue()
+        if (signal.aborted || names.size === 0) continue
+        const view = await ask(names, signal).then(
+          leases => living.judge(leases, names),
           () => living.lose(),
         )
         if (view) subscriber.next(view)
@@ -106,14 +117,22 @@ class Living {
     return due
   }
 
-  /** What there is, just read. */
-  judge(leases: ReadonlyMap<string, LeaseFacts>): Owners | undefined {
+  overdue(): ReadonlySet<string> {
+    const now = performance.now()
+    const names = new Set<string>()
+    for (const [name, sight] of this.#sights)
+      if (this.#items.has(name) && this.#overdueAt(sight) <= now) names.add(name)
+    return names
+  }
+
+  /** What there is of these names, just read. */
+  judge(leases: ReadonlyMap<string, LeaseFacts>, names: ReadonlySet<string>): Owners | undefined {
     const now = performance.now()
     this.#regain()
-    let changed = this.#adopt(leases, now)
-    for (const [name, sight] of this.#sights) {
-      if (!this.#items.has(name) || this.#overdueAt(sight) > now) continue
-      this.#items.delete(name)
+    let changed = this.#adopt(leases, now, names)
+    for (const name of names) {
+      const sight = this.#sights.get(name)
+      if (!sight || this.#overdueAt(sight) > now || !this.#items.delete(name)) continue
       this.#log.add(name)
       changed = true
     }
@@ -133,7 +152,7 @@ class Living {
   }
 
   /** True if anybody came, went or is another process now. `names`: where to look. */
-  #adopt(leases: ReadonlyMap<string, LeaseFacts>, at: number, names?: ReadonlySet<string>): boolean {
+  #adopt(leases: ReadonlyMap<string, LeaseFacts>, at: number, names: ReadonlySet<string> | undefined): boolean {
     let changed = false
     for (const name of names ?? new Set([...leases.keys(), ...this.#sights.keys()])) {
       const facts = leases.get(name)

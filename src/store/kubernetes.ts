@@ -1,11 +1,10 @@
 /** The store in the Kubernetes API: custom resources, and a Lease for every sign of life. */
 import {randomUUID} from 'node:crypto'
-import {quoted} from '../model/errors.ts'
 import {type Store, StoreError} from '../model/store.ts'
 import {collections, once} from './entries.ts'
 import {askKube, type KubePort} from './kubernetes-api.ts'
 import {kubeCollection} from './kubernetes-collection.ts'
-import {leaseName, leaseResource, leasesPath} from './kubernetes-lease.ts'
+import {leaseName, leasesPath} from './kubernetes-lease.ts'
 import {kubeOwners} from './kubernetes-owners.ts'
 import {kubeSign} from './kubernetes-sign.ts'
 import {DEADLINE_MS, type StoreOptions} from './options.ts'
@@ -27,7 +26,6 @@ export function openKubeStore({
 }: KubeStoreOptions): Store {
   const tell = once(options.tell)
   const telling = {tell, ...(notice && {notice})}
-  const path = leasesPath(namespace)
   let closed = false
   const kube: KubePort = {
     request: async (...asked) => {
@@ -40,22 +38,16 @@ export function openKubeStore({
   return {
     collection: collections(kind => kubeCollection(kind, {kube, deadlineMs, tell, notice})),
     own: (owner, {ttlMs}) => {
-      const name = nameOf(owner)
+      const name = leaseName(owner)
       const seconds = Math.max(1, Math.ceil(ttlMs / 1000))
       return ownership(() => kubeSign(kube, {namespace, name, seconds, instance: randomUUID()}), seconds * 1000)
     },
-    owners$: kubeOwners({transport: kube.listWatch(leaseResource(namespace)), path, deadlineMs, ...telling}),
+    owners$: kubeOwners({kube, namespace, deadlineMs, ...telling}),
     disown: async (owner, signal) => {
-      await askKube(kube, {method: 'DELETE', path: `${path}/${nameOf(owner)}`, deadlineMs, signal})
+      await askKube(kube, {method: 'DELETE', path: `${leasesPath(namespace)}/${leaseName(owner)}`, deadlineMs, signal})
     },
     close: async () => {
       closed = true
     },
   }
-}
-
-function nameOf(owner: string): string {
-  const name = leaseName(owner)
-  if (name !== undefined) return name
-  throw new StoreError('invalid', `${quoted(owner)} cannot show a sign of life: give it a node's name`)
 }

@@ -3,7 +3,7 @@ import {randomUUID} from 'node:crypto'
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {type Collection, type Document, type Kind, type Owner, type Store, StoreError} from '../model/store.ts'
 import {ApiError, type ListWatchTransport, type WatchEvent} from '../streams/list-watch.ts'
-import {checkKey, encode, unusable} from './document.ts'
+import {checkKey, checkOwner, encode, unusable} from './document.ts'
 import {collect, collections, objectStream, once} from './entries.ts'
 import type {MemoryServer} from './memory-server.ts'
 import type {StoreOptions} from './options.ts'
@@ -120,7 +120,10 @@ export function openMemoryStore(server: MemoryServer, options: StoreOptions = {}
 
   return {
     collection: collections(open),
-    own: (name, {ttlMs}) => ownership(sign(name, ttlMs), ttlMs),
+    own: (name, {ttlMs}) => {
+      checkOwner(name)
+      return ownership(sign(name, ttlMs), ttlMs)
+    },
     owners$: objectStream<Owner>(OWNERS, transport(OWNERS), ownerReader, {...options, tell}),
     disown: (name, signal) =>
       call(signal, () => {

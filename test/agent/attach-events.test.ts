@@ -2,7 +2,8 @@
 import test from 'ava'
 import fc from 'fast-check'
 import {eventsOf} from '../../src/agent/attach-events.ts'
-import type {PodAction, PodReport} from '../../src/agent/pod-pass.ts'
+import type {PodAction} from '../../src/agent/pod-deeds.ts'
+import type {PodReport} from '../../src/agent/pod-pass.ts'
 import type {AttachmentState} from '../../src/attach/status.ts'
 
 /** "attached green net1: why". */
@@ -19,7 +20,7 @@ const stateOf = (text: string): AttachmentState => {
 /** "attach net1", "detach net1!" of one that failed. */
 const actionOf = (text: string): PodAction => {
   const [op, ifname] = text.replace('!', '').split(' ') as [PodAction['op'], string]
-  return {op, ifname, network: 'n', type: 'bridge', ms: 1, ...(text.endsWith('!') && {error: new Error('no')})}
+  return {op, ifname, network: 'n', ms: 1, ...(text.endsWith('!') && {error: new Error('no')})}
 }
 
 function told(before: readonly string[], now: readonly string[], actions: readonly string[] = []): string[] {

@@ -161,7 +161,8 @@ test("a pod's sandbox is made anew: edits are for the new one, and the old one's
   await networks.has(fresh, 'r 192.168.41.3/24', 'b 192.168.43.2/24')
   await networks.has(old, 'r 192.168.41.2/24', 'g 192.168.42.2/24')
   await runtime.succeeds('DEL', old, networks.asked(old))
-  t.deepEqual(networks.interfaces(old), [])
+  // The links go behind the answer.
+  await node.until(() => networks.interfaces(old).length === 0)
   networks.annotate(old, {[NPWG]: 'red@r,green@g'})
   await networks.has(fresh, 'r 192.168.41.3/24', 'g 192.168.42.4/24')
   await networks.told(fresh, 'attached default/red r', 'attached default/green g')
@@ -226,7 +227,8 @@ test('an agent that is started anew with nothing changed writes nothing at all',
   await networks.told(pods[0]!, /red r$/, /green g$/, /blue net/)
   await networks.told(pods[1]!, /green g$/, /red r$/)
   await networks.told(pods[2]!, /green g$/, /red net1$/, /^failed default\/none n/)
-  await sleep(500)
+  // The kernel tells of carriers once a second: linkwatch, net/core/link_watch.c.
+  await sleep(2500)
   const told = () => pods.map(pod => networks.object(pod)?.metadata.annotations)
   const [status, calls] = [told(), recorder.calls().length]
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {

@@ -169,8 +169,8 @@ test('one that fails undoes all, and is named', async t => {
     t.true(msg.includes(`default/${bad}`), msg)
     if (bad !== 'absent') t.true(msg.includes(ifname!), msg)
     t.is(code === 11, bad === 'absent', msg)
-    t.deepEqual(networks.interfaces(pod), [])
     await networks.runtime.clean()
+    t.deepEqual(networks.interfaces(pod), [])
     t.deepEqual([...leasesIn(dir), ...recorder.leases()], [])
     networks.node.api.delete({resource: 'pods', namespace: 'default', name: pod.name})
   }

@@ -9,6 +9,9 @@ import {createEvent} from '../../src/kube/events.ts'
 import {startApiServer} from '../../src/lab/apiserver/server.ts'
 import {ApiError} from '../../src/streams/list-watch.ts'
 
+/** RFC 1123. */
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
 test('an Event that is sent again is the same one; long words are cut', async t => {
   const server = await startApiServer()
   const folder = await mkdtemp(join(tmpdir(), 'netgraft-events-'))
@@ -33,6 +36,20 @@ test('an Event that is sent again is the same one; long words are cut', async t 
     t.is(message, `${'x'.repeat(1023)}…`)
     t.like(involvedObject, {kind: 'Pod', name: pod.name, uid: 'u'})
   }
+  for (const name of [
+    `${'p'.repeat(240)}${'-'.repeat(12)}p`,
+    `${'p'.repeat(250)}.pp`,
+    `${'p'.repeat(240)}.a${'-'.repeat(10)}b`,
+  ]) {
+    t.is(name.length, 253)
+    await createEvent(
+      client,
+      {...pod, name},
+      {type: 'Normal', reason: 'Attached', message: ''},
+      {id: '4', host: '', signal},
+    )
+  }
+  for (const {metadata} of server.list('events', 'default')) t.regex(metadata.name!, SUBDOMAIN)
   server.faults.fail(1, 403)
   await t.throwsAsync(tell('3', 'x'), {instanceOf: ApiError})
 })

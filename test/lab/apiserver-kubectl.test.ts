@@ -150,17 +150,20 @@ test('a custom resource', async t => {
 
 const CRDS = join(import.meta.dirname, '..', '..', 'deploy', 'crds')
 
-test('the definitions of networks, out of their files', async t => {
+test('the definitions, out of their files', async t => {
   const server = await serve(t)
   const kubectl = new Kubectl(t, server)
-  const names = ['network-attachment-definitions.k8s.cni.cncf.io', 'networks.kaloom.com']
+  const names = [
+    ...['network-attachment-definitions.k8s.cni.cncf.io', 'networks.kaloom.com'],
+    ...['pairs.netgraft.dev', 'vnis.netgraft.dev'],
+  ]
   const applied = await kubectl.run('apply', '-f', CRDS)
   t.deepEqual(
     applied.split('\n').sort(),
     names.map(name => `customresourcedefinition.apiextensions.k8s.io/${name} created`),
   )
   t.is(readdirSync(CRDS).length, names.length)
-  t.regex(await kubectl.run('apply', '-f', CRDS), /^(customresourcedefinition\S+ unchanged\n?){2}$/)
+  t.regex(await kubectl.run('apply', '-f', CRDS), /^(customresourcedefinition\S+ unchanged\n?){4}$/)
   await kubectl.run('wait', '--for=condition=Established', ...names.map(name => `crd/${name}`), '--timeout=5s')
 
   const nad = (name: string) => ({

@@ -270,11 +270,11 @@ export function conformance(start: (t: ExecutionContext) => Promise<Harness>): v
   test('a sign of life is seen, lost when its time is over, and gained again', async t => {
     const harness = await start(t)
     const [one, two] = [await harness.node(), await harness.node()]
-    const told = heard(t, one.store.own('node-1', {ttlMs: 2000}))
-    const others = heard(t, two.store.own('node-2', {ttlMs: 2000}))
+    const told = heard(t, one.store.own('node-1', {ttlMs: 3000}))
+    const others = heard(t, two.store.own('node-2', {ttlMs: 3000}))
     const owners = look(t, two.store.owners$)
     await until('both are seen', () => `${owners.keys}` === 'node-1,node-2')
-    await wait(3000)
+    await wait(4500)
     t.is(`${owners.keys}`, 'node-1,node-2', 'both renew')
     one.cut()
     await until('the other one sees it gone', () => `${owners.keys}` === 'node-2')
@@ -294,15 +294,15 @@ export function conformance(start: (t: ExecutionContext) => Promise<Harness>): v
   test('nobody is dead because we are cut off', async t => {
     const harness = await start(t)
     const [one, two] = [await harness.node({deadlineMs: 1000}), await harness.node()]
-    heard(t, two.store.own('node-2', {ttlMs: 1000}))
+    heard(t, two.store.own('node-2', {ttlMs: 2000}))
     const owners = look(t, one.store.owners$)
     await until('it is seen', () => `${owners.keys}` === 'node-2')
     const before = owners.views.length
     one.cut()
-    await wait(4000)
+    await wait(5000)
     t.is(`${owners.keys}`, 'node-2')
     await one.mend()
-    await wait(2500)
+    await wait(3500)
     t.is(`${owners.keys}`, 'node-2')
     t.true(owners.views.slice(before).every(view => view.synced && view.items.has('node-2')))
   })
@@ -311,20 +311,22 @@ export function conformance(start: (t: ExecutionContext) => Promise<Harness>): v
     const harness = await start(t)
     const [one, again, two] = [await harness.node(), await harness.node(), await harness.node()]
     const owners = look(t, two.store.owners$)
-    const first = heard(t, one.store.own('node-1', {ttlMs: 1500}))
+    const first = heard(t, one.store.own('node-1', {ttlMs: 3000}))
     await until('it is seen', () => `${owners.keys}` === 'node-1')
     const before = owners.items!.get('node-1')!.instance
-    const second = heard(t, again.store.own('node-1', {ttlMs: 1500}))
+    const second = heard(t, again.store.own('node-1', {ttlMs: 3000}))
     await until('the new process has it', () => owners.items!.get('node-1')!.instance !== before)
     await until('the old one is told', () => first.all.at(-1)?.held === false)
     first.stop()
-    await wait(2500)
+    await wait(4500)
     t.deepEqual(second.all, [{held: true}])
     t.true(owners.views.filter(view => view.synced).every(view => view.synced && view.items.has('node-1')))
     second.stop()
     await two.store.disown('node-1', signal)
     await until('it is gone', () => `${owners.keys}` === '')
     await two.store.disown('node-1', signal)
+    for (const name of ['', 'a/b', 'A', '..', 'x'.repeat(254)])
+      t.is(t.throws(() => two.store.own(name, {ttlMs: 3000}), {instanceOf: StoreError})?.code, 'invalid')
   })
 
   test('random calls of two clients do what a simple model does', async t => {
