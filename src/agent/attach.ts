@@ -8,13 +8,14 @@ import type {Metrics} from '../observe/metrics.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
 import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
 import {attachReporter} from './attach-report.ts'
-import {tellPods} from './attach-tell.ts'
+import {ATTACHMENTS_STORY} from './attach-tell.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
 import {definitionUsers} from './definition-users.ts'
 import type {Definitions} from './definitions.ts'
 import type {Lookup} from './pod-networks.ts'
 import {createPodPass, type PodPassPorts, type PodReport} from './pod-pass.ts'
+import {tellPods} from './pod-tell.ts'
 import type {Pods} from './pods.ts'
 
 export interface AttachEdges {
@@ -36,7 +37,6 @@ const REST_MS = 20
 export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges: AttachEdges): Observable<unknown> {
   const {config, pods, lookup, log} = edges
   if (!config.attachments.enabled) return EMPTY
-  const ended = new Set<string>()
   /** What was asked for by pods whose last pass has failed: it is tried again in a while. */
   const failing = new Map<PodKey, string>()
   /** Our own status that comes back must not make it sooner. */
@@ -52,11 +52,7 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
     ...open,
     lookup,
     pod: key => pods.items.get(key),
-    findSandbox: async (pod, signal) => {
-      const found = await edges.findSandbox(pod, signal)
-      // The runtime may call a sandbox ready that it has already taken the network of.
-      return found && ended.has(found.containerId) ? undefined : found
-    },
+    findSandbox: edges.findSandbox,
     deadlineMs: config.cni.deadlineSeconds * 1000,
     log,
   })
@@ -68,7 +64,7 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
       filter(key => !isEcho(key)),
     ),
     edges.definitions.changed$.pipe(mergeMap(users.of)),
-    changes$.pipe(tap(remember(ended)), mergeMap(concerned)),
+    changes$.pipe(mergeMap(concerned)),
     timer(config.kernel.resyncSeconds * 1000, config.kernel.resyncSeconds * 1000).pipe(mergeMap(() => everyPod(pods))),
   )
   const reports$ = due$.pipe(
@@ -86,27 +82,16 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
     }),
     tap(attachReporter(log)),
   )
-  return reports$.pipe(tellPods(edges))
+  return reports$.pipe(tellPods(edges, ATTACHMENTS_STORY))
 }
 
 const everyPod = (pods: Pods): Observable<PodKey> => from([...pods.items.keys()])
 
 /** All of a pod that its networks depend on. */
 const wishOf = ({uid, ending, hasAddress, hostNetwork, annotations}: PodFacts): string => {
-  const {networkStatus, attachmentsStatus, ...asked} = POD_ANNOTATIONS
+  const {networkStatus, attachmentsStatus, pairs, pairsRequired, pairsStatus, ...asked} = POD_ANNOTATIONS
   return JSON.stringify([uid, ending, hasAddress, hostNetwork, ...Object.values(asked).map(name => annotations[name])])
 }
-
-/** Sandboxes whose first interface was taken away, the newest of them. */
-const remember =
-  (ended: Set<string>) =>
-  ({before, entry}: EntryChange): void => {
-    if (!before || entry || isFurther(before.plan)) return
-    ended.add(before.plan.containerId)
-    if (ended.size > ENDED_MAX) ended.delete(ended.values().next().value!)
-  }
-
-const ENDED_MAX = 1000
 
 /**
  * Of what others have begun and ended, of what has gone, and of what could not go before. Not of what has never stood: a

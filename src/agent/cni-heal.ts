@@ -22,9 +22,10 @@ import type {CniResult} from '../cni/result.ts'
 import type {Serial} from '../cni/serial.ts'
 import type {KernelState, KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
+import type {Link} from '../model/net.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {Backoff} from '../streams/backoff.ts'
-import {isOf, vanished} from './cni-vanished.ts'
+import {isOf} from './cni-vanished.ts'
 
 export interface HealPorts {
   readonly attachments: Attachments
@@ -34,6 +35,8 @@ export interface HealPorts {
   readonly resyncMs: number
   /** After an interface has been made anew: what hangs on it beside what its plugins make. In the container's turn. */
   readonly rebuilt?: (entry: Entry) => Promise<void>
+  /** Links that have gone inside of pods; 'some': it cannot be told which. */
+  readonly vanished$: Observable<Link | 'some'>
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -52,7 +55,7 @@ interface Trouble {
 }
 
 export function heal(ports: HealPorts): Observable<unknown> {
-  const {attachments, kernel$, pods$, resyncMs, log} = ports
+  const {attachments, kernel$, pods$, vanished$, resyncMs} = ports
   const {entries} = attachments
   /** How each looked the last time. */
   const before = new Map<string, string>()
@@ -89,7 +92,7 @@ export function heal(ports: HealPorts): Observable<unknown> {
       return [...entries.keys()]
     }),
   )
-  const vanished$ = vanished(log).pipe(
+  const gone$ = vanished$.pipe(
     mergeMap(gone => [...entries].filter(([_, entry]) => gone === 'some' || isOf(gone, entry)).map(([key]) => key)),
     // With a pod that is taken down its links go first.
     mergeMap(key => timer(GATHER_MS).pipe(map(() => key))),
@@ -99,7 +102,7 @@ export function heal(ports: HealPorts): Observable<unknown> {
     tap(key => waiting.delete(key)),
   )
 
-  return merge(changed$, due$, vanished$, again$).pipe(
+  return merge(changed$, due$, gone$, again$).pipe(
     filter(key => entries.get(key)?.state === 'added' && !queued.has(key)),
     tap(key => queued.add(key)),
     mergeMap(key => {

@@ -13,6 +13,7 @@ import {
   Observable,
   raceWith,
   retry,
+  share,
   switchMap,
   tap,
   throwError,
@@ -33,6 +34,7 @@ import type {Config} from '../model/config.ts'
 import {Cidr, type Ip, parseIpWithPrefix} from '../model/ip.ts'
 import type {KernelState, KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
+import type {Link} from '../model/net.ts'
 import {addon} from '../netlink/addon.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {RouteReport} from '../routes/pass.ts'
@@ -42,6 +44,7 @@ import {socketPath, spoolFolder} from './cni-folders.ts'
 import {heal} from './cni-heal.ts'
 import {type OpenFront, openFront} from './cni-open.ts'
 import {deedReporter, frontReporter} from './cni-report.ts'
+import {vanished} from './cni-vanished.ts'
 import type {Status} from './status.ts'
 
 export interface CniEdges {
@@ -55,7 +58,11 @@ export interface CniEdges {
   /** What is known of pods' further networks. */
   readonly networks: PodNetworks
   /** What runs beside the front, with what it has open. */
-  readonly beside: (open: OpenFront, changes$: Observable<EntryChange>) => Observable<unknown>
+  readonly beside: (
+    open: OpenFront,
+    changes$: Observable<EntryChange>,
+    vanished$: Observable<Link | 'some'>,
+  ) => Observable<unknown>
   readonly searchPath: string
   readonly status: Status
   readonly log: Logger
@@ -112,13 +119,14 @@ export function cni(edges: CniEdges): Observable<unknown> {
 
 function work(open: OpenFront, edges: CniEdges, drain: () => Promise<void>): Observable<unknown> {
   const changes$ = entryChanges(open)
+  const vanished$ = vanished(edges.log).pipe(share())
   return merge(
     changes$.pipe(counted(open, edges.metrics)),
-    edges.beside(open, changes$),
+    edges.beside(open, changes$, vanished$),
     requests(open, edges),
     spool(edges, drain),
     dead(open, edges),
-    heal({...open, ...edges, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
+    heal({...open, ...edges, vanished$, resyncMs: edges.config.kernel.resyncSeconds * 1000}),
   )
 }
 

@@ -8,9 +8,8 @@ import type {Metrics} from '../observe/metrics.ts'
 import {changedKeys} from '../streams/changed-keys.ts'
 import {DEFINITIONS, definitionStream, projectDefinition} from '../streams/definitions.ts'
 import {ApiError} from '../streams/list-watch.ts'
-import type {Notice} from '../streams/reflector.ts'
 import type {View} from '../streams/view.ts'
-import {contactReporter, reflectorReporter} from './notices.ts'
+import {contactReporter, quietAbsence, reflectorReporter} from './notices.ts'
 
 export interface Definitions {
   /**
@@ -131,19 +130,3 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
 }
 
 const ABSENT_MAX = 1000
-
-/** A cluster need not have both kinds: that is told once, and looked for all the same. */
-function quietAbsence(
-  report: (notice: Notice) => void,
-  log: Logger,
-  resource: string,
-  absent: () => void,
-): (notice: Notice) => void {
-  let told = false
-  return notice => {
-    if (notice.type !== 'failed' || notice.error.status !== 404) return report(notice)
-    absent()
-    if (!told) log.info('the cluster has no such resource; it is used as soon as there is one', {resource})
-    told = true
-  }
-}

@@ -47,6 +47,22 @@ export function reflectorReporter(resource: string, log: Logger, metrics: Metric
   }
 }
 
+/** A cluster need not have every kind: that is told once, and looked for all the same. */
+export function quietAbsence(
+  report: (notice: Notice) => void,
+  log: Logger,
+  resource: string,
+  absent: () => void = () => {},
+): (notice: Notice) => void {
+  let told = false
+  return notice => {
+    if (notice.type !== 'failed' || notice.error.status !== 404) return report(notice)
+    absent()
+    if (!told) log.info('the cluster has no such resource; it is used as soon as there is one', {resource})
+    told = true
+  }
+}
+
 /** For one resource's reflector: when the API server was heard of last. */
 export const contactReporter = (resource: string, metrics: Metrics) => () =>
   metrics.apiLastContact.set({resource}, Date.now() / 1000)

@@ -12,7 +12,6 @@ import {CniError} from '../cni/error.ts'
 import type {PlannedAttachment, PlannedList} from '../cni/journal.ts'
 import type {PlannedInterface, PodNetworks, PodStart} from '../cni/networks.ts'
 import {NOTHING_MORE} from '../cni/networks.ts'
-import {isRecord} from '../cni/record.ts'
 import {type CniRequest, type PodRef, parseArgs} from '../cni/request.ts'
 import type {Definition, Selected, Selection} from '../model/attachment.ts'
 import type {Config} from '../model/config.ts'
@@ -22,6 +21,7 @@ import {POD_ANNOTATIONS, type PodFacts} from '../streams/pods.ts'
 import type {Definitions} from './definitions.ts'
 import {parseOnce} from './parse-once.ts'
 import type {Pods} from './pods.ts'
+import {isSamePod, type StartingPods} from './starting-pods.ts'
 
 /** Devices that the kubelet has allocated to a pod, by resource name. */
 export type Devices = (
@@ -29,7 +29,7 @@ export type Devices = (
   signal: AbortSignal,
 ) => Promise<ReadonlyMap<string, readonly string[]>>
 
-export interface Lookup extends PodNetworks {
+export interface Lookup extends Pick<PodNetworks, 'atStart' | 'one'> {
   parse(pod: PodFacts): ParsedSelections
   /** In their order. */
   resolve(
@@ -64,46 +64,17 @@ export interface ResolveOptions {
 export interface LookupPorts {
   readonly config: Config
   readonly pods: Pods
+  readonly starting: StartingPods
   readonly definitions: Definitions
   readonly devices: Devices
 }
 
-/** What containerd hands over with each ADD: the capability of that name. */
-const CRI_ANNOTATIONS = 'io.kubernetes.cri.pod-annotations'
-/** Milliseconds for one question to the API server within an ADD. */
-const ASK_MS = 5000
 /** Of definitions that say none. */
 const CNI_VERSION = '1.0.0'
 
-export function createLookup({config, pods, definitions, devices}: LookupPorts): Lookup {
+export function createLookup({config, pods, starting, definitions, devices}: LookupPorts): Lookup {
   const rules = config.attachments
   const parse = parseOnce(() => pods.items)
-
-  /** Of a pod that starts. Rejects with CniError (11). */
-  const annotationsOf = async (
-    pod: PodRef,
-    {runtimeConfig}: OwnConfig,
-    signal: AbortSignal,
-  ): Promise<Readonly<Record<string, string>>> => {
-    const given = runtimeConfig[CRI_ANNOTATIONS]
-    // A pod that has none is told of by null.
-    if (given !== undefined) return isRecord(given) ? textsOf(given) : {}
-    const known = pods.items.get(`${pod.namespace}/${pod.name}`)
-    if (known && isSamePod(pod, known)) return known.annotations
-    const title = quoted(`${pod.namespace}/${pod.name}`)
-    const asked = await pods.ask(pod, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])).catch(cause => {
-      throw new CniError(
-        'tryAgainLater',
-        `which networks pod ${title} asks for is not known: ${(cause as Error).message}; it starts once that is`,
-        {cause},
-      )
-    })
-    if (asked && isSamePod(pod, asked)) return asked.annotations
-    throw new CniError(
-      'tryAgainLater',
-      `which networks pod ${title} asks for is not known: the API server has ${asked ? 'another pod of that name' : 'no such pod'}; it starts once that is`,
-    )
-  }
 
   const resolveOne = async (
     pod: PodRef,
@@ -190,7 +161,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
       const delegates = furtherDelegates(request, own)
       const {pod} = request
       if (!pod || !rules.enabled) return delegates.length > 0 ? {more: delegates} : NOTHING_MORE
-      const annotations = await annotationsOf(pod, own, signal)
+      const annotations = await starting.annotations(pod, own, signal)
       const {selected, problems} = parse(pod, annotations)
       const override = annotations[POD_ANNOTATIONS.defaultNetwork]
       if (problems.length > 0) throw refusedBy(problems)
@@ -215,7 +186,7 @@ export function createLookup({config, pods, definitions, devices}: LookupPorts):
       const annotations =
         known && isSamePod(pod, known)
           ? known.annotations
-          : await annotationsOf(pod, own, signal).catch((): Readonly<Record<string, string>> => ({}))
+          : await starting.annotations(pod, own, signal).catch((): Readonly<Record<string, string>> => ({}))
       const asked = parse(pod, annotations).selected.find(
         ({selection}) => selection.name === network && hashNameOr(selection) === request.ifname,
       )
@@ -342,13 +313,6 @@ function defaultRouteRefusal({clusterCIDRs, serviceCIDRs}: Config, {defaultRoute
   }
   return undefined
 }
-
-/** A static pod has one UID in the API and another one, its config's hash, at the runtime. */
-export const isSamePod = ({uid}: PodRef, facts: PodFacts): boolean =>
-  uid === undefined || uid === facts.uid || uid === facts.annotations[POD_ANNOTATIONS.configHash]
-
-const textsOf = (record: Readonly<Record<string, unknown>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(record).filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
 
 /** A definition without a config means the file of the node that has its name. Rejects with CniError. */
 async function withFile(definition: Definition, folder: string): Promise<Definition> {

@@ -4,7 +4,7 @@ import {type Entry, isFurther} from '../cni/journal.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Namespaces, Sandbox} from '../model/namespace.ts'
 import type {PodFacts} from '../streams/pods.ts'
-import {isSamePod} from './pod-networks.ts'
+import {isSamePod} from './starting-pods.ts'
 
 export interface PodSandbox {
   readonly containerId: string

@@ -1,5 +1,5 @@
 /** The pods of this node, as they are known now. */
-import {distinctUntilChanged, filter, map, type Observable, of, switchMap, tap} from 'rxjs'
+import {defer, distinctUntilChanged, filter, map, type Observable, of, share, startWith, switchMap, tap} from 'rxjs'
 import {type KubeClient, pathOf} from '../kube/client.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
@@ -19,6 +19,8 @@ export interface Pods {
   ask(pod: PodName, signal: AbortSignal): Promise<PodFacts | undefined>
   /** Of what has changed; undefined: anything may have. `items` is kept up to date while it is subscribed to. */
   readonly changed$: Observable<PodKey | undefined>
+  /** The name of this node, once it is known. */
+  readonly self$: Observable<NodeName>
 }
 
 export interface PodName {
@@ -60,12 +62,15 @@ export function createPods({client, identity, nodes$, log, metrics}: Edges): Pod
         changedKeys(),
       ),
     ),
+    share(),
   )
   return {
+    self$: node$,
     get items() {
       return items
     },
-    changed$,
+    // Who comes later has not heard of what is known by then.
+    changed$: defer(() => (items === NONE ? changed$ : changed$.pipe(startWith(undefined)))),
     ask: async ({namespace, name}, signal) => {
       try {
         return projectPod(await client.request('GET', pathOf({...RESOURCE, namespace}, name), {signal}))

@@ -18,9 +18,13 @@ import {nodeStream} from '../streams/nodes.ts'
 import {attach} from './attach.ts'
 import {cni} from './cni.ts'
 import {createDefinitions} from './definitions.ts'
+import {endedSandboxes} from './ended-sandboxes.ts'
 import {forwarding} from './forwarding.ts'
 import {masquerade} from './masquerade.ts'
 import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
+import {createPairGate} from './pair-gate.ts'
+import {withPairs} from './pair-start.ts'
+import {pairs} from './pairs.ts'
 import {type Identity, routes, type Sources, wakes} from './passes.ts'
 import {createLookup} from './pod-networks.ts'
 import {createPods} from './pods.ts'
@@ -29,6 +33,7 @@ import {routeReporter} from './report.ts'
 import {createRuntime} from './runtime.ts'
 import type {SavedNodes} from './saved-nodes.ts'
 import {health} from './serve.ts'
+import {startingPods} from './starting-pods.ts'
 import {Status} from './status.ts'
 
 export interface Edges {
@@ -100,7 +105,11 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   const pods = createPods({...edges, identity, nodes$})
   const definitions = createDefinitions({...edges, config})
   const runtime = createRuntime({config, closing: edges.closing})
-  const lookup = createLookup({config, pods, definitions, devices: runtime.devices})
+  const starting = startingPods(pods)
+  const lookup = createLookup({config, pods, starting, definitions, devices: runtime.devices})
+  const gate = createPairGate(config.pairs.requiredSeconds * 1000)
+  const ended = endedSandboxes()
+  const findSandbox = ended.without(runtime.findSandbox)
   return merge(
     health(config, status, metrics, log),
     forwarding(kernel, kernel$, status, log),
@@ -114,9 +123,14 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
       pods$: mirror.pods$,
       masquerading,
       status,
-      networks: lookup,
-      beside: (open, changes$) =>
-        attach(open, changes$, {...edges, config, pods, definitions, lookup, findSandbox: runtime.findSandbox}),
+      networks: withPairs(lookup, {config, starting, gate}),
+      beside: (open, entries$, vanished$) => {
+        const changes$ = ended.watch(entries$).pipe(share())
+        return merge(
+          attach(open, changes$, {...edges, config, pods, definitions, lookup, findSandbox}),
+          pairs(open, changes$, {...edges, config, pods, nodes$, kernel$, vanished$, findSandbox, gate}),
+        )
+      },
     }),
   )
 }

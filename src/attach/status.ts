@@ -1,5 +1,5 @@
 /** What users read on the pod: `k8s.v1.cni.cncf.io/network-status` and `netgraft.dev/attachments-status`. Pure. */
-import {depthOf} from '../model/json-depth.ts'
+import {listIn, stateList} from '../model/state-list.ts'
 
 /** Of one interface, as the journal has it. */
 export interface InterfaceFacts {
@@ -33,7 +33,7 @@ export function networkStatus(
   more: readonly InterfaceFacts[],
   before?: string,
 ): string {
-  const own = first ? {...statusOf(first), default: true} : entriesOf(before).find(entry => entry.default === true)
+  const own = first ? {...statusOf(first), default: true} : listIn(before).find(entry => entry.default === true)
   return JSON.stringify([...(own ? [own] : []), ...more.map(statusOf)])
 }
 
@@ -48,40 +48,18 @@ const statusOf = ({name, interface: ifname, ips, mac, mtu, gateway = [], dns, de
   ...(device !== undefined && {'device-info': {type: 'pci', version: '1.1.0', pci: {'pci-address': device}}}),
 })
 
-/** Bytes: those of all annotations of an object may be 256 KiB together. */
-const STATUS_MAX = 64 * 1024
-
-/**
- * `before`: the annotation as it is, or has been; what has not changed keeps its time. `now`: milliseconds since the epoch.
- * What is too much for an annotation is counted at its end.
- */
-export function attachmentsStatus(
+/** As {@link stateList}. */
+export const attachmentsStatus = (
   states: readonly AttachmentState[],
   before: readonly (string | null | undefined)[],
   now: number,
-): string {
-  const times = new Map(before.flatMap(parseStates).map(state => [keyOf(state), state.since]))
-  const since = new Date(now).toISOString().replace(/\.\d+/, '')
-  const listed: string[] = []
-  let bytes = 0
-  for (const [i, state] of states.entries()) {
-    const text = JSON.stringify({...state, since: times.get(keyOf(state)) ?? since})
-    bytes += Buffer.byteLength(text)
-    if (bytes > STATUS_MAX) {
-      const reason = `${states.length - i} more are not listed: an annotation has no room for them`
-      listed.push(JSON.stringify({name: '', state: 'pending', reason}))
-      break
-    }
-    listed.push(text)
-  }
-  return `[${listed.join()}]`
-}
+): string => stateList(states, before, now, (reason): AttachmentState => ({name: '', state: 'pending', reason}))
 
 export type KnownState = AttachmentState & {readonly since?: string}
 
 /** Of what anybody may have written: what is none of ours is left out. */
 export const parseStates = (text: string | null | undefined): readonly KnownState[] =>
-  (entriesOf(text) as readonly object[]).filter(isState)
+  (listIn(text) as readonly object[]).filter(isState)
 
 const isState = (entry: object): entry is KnownState => {
   const {name, interface: ifname, state, reason, since} = entry as {readonly [key in keyof KnownState]?: unknown}
@@ -99,23 +77,6 @@ const STATES: readonly AttachmentState['state'][] = ['attached', 'pending', 'fai
 export const statedInterfaces = (
   text: string | undefined,
 ): readonly {readonly name: string; readonly ifname: string}[] =>
-  entriesOf(text).flatMap(({name, interface: ifname, default: first}) =>
+  listIn(text).flatMap(({name, interface: ifname, default: first}) =>
     typeof name === 'string' && typeof ifname === 'string' && first !== true ? [{name, ifname}] : [],
   )
-
-/** Objects and lists within each other: what nests deeper could be read, but not be written again. */
-const DEPTH_MAX = 64
-
-/** Anybody may have written it. */
-function entriesOf(text: string | null | undefined): readonly {readonly [key: string]: unknown}[] {
-  try {
-    if (depthOf(text ?? '') > DEPTH_MAX) return []
-    const list: unknown = JSON.parse(text ?? '[]')
-    return Array.isArray(list) ? list.filter(each => typeof each === 'object' && each !== null) : []
-  } catch {
-    return []
-  }
-}
-
-const keyOf = ({name, interface: ifname, state, reason}: AttachmentState): string =>
-  JSON.stringify([name, ifname, state, reason])

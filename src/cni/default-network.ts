@@ -2,7 +2,7 @@
 import {type Cidr, type Family, parseCidr} from '../model/ip.ts'
 import {readConfig} from './config.ts'
 import {CniError} from './error.ts'
-import type {PlannedList} from './journal.ts'
+import type {PlannedList, PlannedParent} from './journal.ts'
 import {isRecord} from './record.ts'
 
 /** What the agent knows of its node. */
@@ -31,7 +31,33 @@ export interface OwnConfig {
   readonly delegates: readonly {readonly [key: string]: unknown}[]
   readonly runtimeConfig: {readonly [key: string]: unknown}
   readonly prevResult?: unknown
+  /** Of a config as ratchet has it. */
+  readonly ratchet?: RatchetConfig
 }
+
+/** What ratchet makes of pods by their label of that name. */
+export interface RatchetConfig {
+  /** In the place of the pod network, for pods without the label. */
+  readonly delegate?: {readonly [key: string]: unknown}
+  /** In its place for those with it. */
+  readonly bootNetwork?: {readonly [key: string]: unknown}
+  /** What tunnels to other nodes start from. */
+  readonly parent?: PlannedParent
+}
+
+/** As ratchet has it: which of two networks a pod begins with follows from its label. */
+export const byEligibility = (config: OwnConfig, eligible: boolean): OwnConfig => {
+  const chosen = eligible ? config.ratchet?.bootNetwork : config.ratchet?.delegate
+  return chosen ? {...config, delegates: [chosen]} : config
+}
+
+/** All that a config comes to for some pod. */
+export const eachEligibility = (config: OwnConfig): readonly OwnConfig[] =>
+  isByEligibility(config) ? [byEligibility(config, true), byEligibility(config, false)] : [config]
+
+/** Whether a pod's label matters. */
+export const isByEligibility = ({ratchet}: OwnConfig): boolean =>
+  ratchet?.delegate !== undefined || ratchet?.bootNetwork !== undefined
 
 /** The pod network of a node. `mtu` is the least of the families that pods have: a pod has one interface. */
 export function podNetwork(config: OwnConfig, {ranges, mtu}: PodSite, pods: PodSettings): PlannedList {

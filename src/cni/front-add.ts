@@ -3,10 +3,18 @@ import {InvalidInput, quoted} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import {type Namespaces, type Sandbox, SandboxGone} from '../model/namespace.ts'
 import type {Attachments} from './attachments.ts'
-import {delegated, type OwnConfig, type PodSettings, type PodSite, podNetwork} from './default-network.ts'
+import {
+  byEligibility,
+  delegated,
+  isByEligibility,
+  type OwnConfig,
+  type PodSettings,
+  type PodSite,
+  podNetwork,
+} from './default-network.ts'
 import {CniError} from './error.ts'
 import {type Entry, furtherOf, keyOf, type Plan, type PlannedAttachment, type PlannedList} from './journal.ts'
-import {oneNetwork, type PlannedInterface, type PodNetworks} from './networks.ts'
+import {oneNetwork, type PlannedInterface, type PodNetworks, type PodStart} from './networks.ts'
 import {type AttachmentKey, asCniError, type CniRequest} from './request.ts'
 import type {CniResult} from './result.ts'
 import {formatResult, parseResult} from './versions.ts'
@@ -49,12 +57,13 @@ export function createAdd(ports: AddPorts): Add {
     })
     try {
       if (network !== undefined) return answerOf(await addOne(request, network, config, sandbox, signal), config)
-      const [start] = await Promise.all([
+      const [start, eligible] = await Promise.all([
         ports.networks.atStart(request, config, signal),
+        isByEligibility(config) && ports.networks.eligible(request, signal),
         requireFree(sandbox, request.ifname),
       ])
-      const {first, more} = start
-      const list = first?.list ?? (await listOf(config, signal))
+      const {first, more, ready} = start
+      const list = first?.list ?? (await listOf(byEligibility(config, eligible), signal))
       const plan = planOf(request, config, sandbox, {
         list,
         args: first?.args ?? request.args,
@@ -62,7 +71,7 @@ export function createAdd(ports: AddPorts): Add {
         attachment: first?.attachment,
       })
       const others = more.map(each => planOf(request, config, sandbox, each))
-      return answerOf(await addAll(plan, others, sandbox, signal), config)
+      return answerOf(await addAll(plan, others, sandbox, signal, ready), config)
     } finally {
       // Nobody waits for that.
       sandbox.close().catch(() => {})
@@ -75,6 +84,7 @@ export function createAdd(ports: AddPorts): Add {
     others: readonly Plan[],
     sandbox: Sandbox,
     signal: AbortSignal,
+    ready: PodStart['ready'],
   ): Promise<CniResult> => {
     const made = others.map(other => addFurther(other, sandbox, signal))
     const all = Promise.all(made)
@@ -86,6 +96,7 @@ export function createAdd(ports: AddPorts): Add {
         with: async first => {
           await all
           for (const other of others) await routeOut(other, sandbox, {ifname: plan.ifname, result: first})
+          await ready?.(signal)
         },
       })
       return joined(result, await all)
@@ -165,6 +176,7 @@ export function createAdd(ports: AddPorts): Add {
     network: config.name,
     list,
     ...(attachment && {attachment}),
+    ...(config.ratchet?.parent && !attachment && {parent: config.ratchet.parent}),
     at: Date.now(),
   })
 
@@ -183,7 +195,12 @@ export function createAdd(ports: AddPorts): Add {
 
   /** As a chained plugin. */
   const pass = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<object> => {
-    const {first, more} = await ports.networks.atStart(request, config, signal)
+    const {first, more, ready} = await ports.networks.atStart(request, config, signal)
+    if (ready)
+      throw new CniError(
+        'unsupportedField',
+        'the pod is to start with its pairs, which a chained plugin cannot wait for: let netgraft be the first plugin, with the present one as its delegate (netgraft install --keep-default)',
+      )
     if (first || more.length > 0)
       throw new CniError(
         'unsupportedField',

@@ -3,7 +3,7 @@ import type {Logger} from '../model/logger.ts'
 import {type Namespaces, SandboxGone} from '../model/namespace.ts'
 import type {Attachments} from './attachments.ts'
 import {parseConfig} from './config.ts'
-import {delegated, type OwnConfig, type PodSettings, podNetwork} from './default-network.ts'
+import {delegated, eachEligibility, type OwnConfig, type PodSettings, podNetwork} from './default-network.ts'
 import {CniError} from './error.ts'
 import {furtherOf, keyOf} from './journal.ts'
 import {createLater} from './later.ts'
@@ -50,7 +50,9 @@ export function createDel(ports: DelPorts): Del {
 
   /** The journal was lost, or it was never ours: what today's config says can be looked for. */
   const delUnknown = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
-    const list = delegated(config) ?? podNetwork(config, {ranges: [], mtu: {}}, ports.pods)
+    const lists = eachEligibility(config).map(
+      each => delegated(each) ?? podNetwork(each, {ranges: [], mtu: {}}, ports.pods),
+    )
     const sandbox =
       request.netns === ''
         ? undefined
@@ -68,7 +70,7 @@ export function createDel(ports: DelPorts): Del {
         signal,
         later: later.add,
       }
-      await delList(list, call, ports.find, undefined)
+      for (const list of lists) await delList(list, call, ports.find, undefined)
       await later.done()
     } finally {
       await later.done().catch(() => {})
@@ -91,8 +93,8 @@ export function createDel(ports: DelPorts): Del {
       })
       await serial.run(entry.plan.containerId, () => attachments.remove(entry))
     }
-    const delegate = delegated(config)
-    if (delegate) await gcList(delegate, nobodys(request, signal), ports.find, given)
+    for (const delegate of eachEligibility(config).map(delegated))
+      if (delegate) await gcList(delegate, nobodys(request, signal), ports.find, given)
   }
 
   return {del, gc}

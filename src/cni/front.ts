@@ -1,6 +1,6 @@
 /** The CNI verbs: a request is checked, waits for its turn, and becomes the work on one attachment. CNI spec 1.1.0, section 2. */
 import {parseConfig} from './config.ts'
-import {delegated, type OwnConfig} from './default-network.ts'
+import {delegated, eachEligibility, type OwnConfig} from './default-network.ts'
 import {type CniCode, CniError, formatError} from './error.ts'
 import {type AddPorts, createAdd} from './front-add.ts'
 import {createDel, type DelPorts, isOthers, nobodys} from './front-del.ts'
@@ -68,8 +68,9 @@ export function createFront(ports: FrontPorts): Front {
   }
 
   const status = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<void> => {
-    const delegate = delegated(config)
-    if (delegate) return statusList(delegate, nobodys(request, signal), ports.find)
+    const each = eachEligibility(config).map(delegated)
+    for (const delegate of each) if (delegate) await statusList(delegate, nobodys(request, signal), ports.find)
+    if (!each.includes(undefined)) return
     try {
       await ports.site(AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS)]))
     } catch (error) {

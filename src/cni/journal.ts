@@ -48,8 +48,16 @@ export interface Plan extends AttachmentKey {
   readonly list: PlannedList
   /** Of a further network of the pod: what asked for it. Absent: the pod's first interface. */
   readonly attachment?: PlannedAttachment
+  /** Where the runtime's config says what tunnels of the pod's pairs start from. */
+  readonly parent?: PlannedParent
   /** Milliseconds since the epoch. */
   readonly at: number
+}
+
+export interface PlannedParent {
+  /** Of the host. */
+  readonly interface?: string
+  readonly address?: string
 }
 
 /** A further network of a pod, as it was asked for. What is asked for now is compared with this, not with what came of it. */

@@ -19,11 +19,15 @@ export interface PodStart {
   readonly first?: Omit<PlannedInterface, 'ifname'>
   /** In the order of the annotation. */
   readonly more: readonly PlannedInterface[]
+  /** Of a pod that is not to start before: resolves then. Rejects with CniError (11). */
+  readonly ready?: (signal: AbortSignal) => Promise<void>
 }
 
 export interface PodNetworks {
   /** Rejects with CniError; 11 where it cannot be known. */
   atStart(request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<PodStart>
+  /** Whether it has the label `ratchet`. Rejects with CniError; 11 where it cannot be known. */
+  eligible(request: CniRequest, signal: AbortSignal): Promise<boolean>
   /** Of another controller: K8S_POD_NETWORK in CNI_ARGS. Rejects with CniError. */
   one(request: CniRequest, network: string, config: OwnConfig, signal: AbortSignal): Promise<PlannedInterface>
 }
@@ -37,6 +41,7 @@ export const NOTHING_MORE: PodStart = {more: []}
 /** Of a node whose pods have their first network alone. */
 export const NO_NETWORKS: PodNetworks = {
   atStart: async () => NOTHING_MORE,
+  eligible: async () => false,
   one: async () => {
     throw new CniError('unsupportedField', 'this node attaches no further networks')
   },

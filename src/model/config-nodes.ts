@@ -48,6 +48,18 @@ function parseNodeAddress(value: unknown): Ip | string {
   return NOBODYS.some(cidr => cidr.contains(ip)) ? `${ip} cannot be the address of a node` : ip
 }
 
+/** Empty: undefined. */
+export const nodeAddress = v.pipe(
+  v.string(),
+  v.rawTransform(({dataset, addIssue, NEVER}): Ip | undefined => {
+    if (dataset.value === '') return undefined
+    const parsed = parseNodeAddress(dataset.value)
+    if (typeof parsed !== 'string') return parsed
+    addIssue({message: parsed})
+    return NEVER
+  }),
+)
+
 /** Prefixes, each a text. */
 export const cidrList = v.pipe(
   v.unknown(),

@@ -13,6 +13,7 @@ import {
   notNodeName,
   requiredNamespace,
 } from './config-nodes.ts'
+import {pairs} from './config-pairs.ts'
 import {describeValue, type Locate, Problems} from './config-problems.ts'
 import {type Row, rowsOf} from './config-reference.ts'
 import {store} from './config-store.ts'
@@ -34,7 +35,7 @@ export interface ListenAddress {
   readonly port: number
 }
 
-export type Config = DeepReadonly<v.InferOutput<typeof schema>>
+export type Config = DeepReadonly<v.InferOutput<typeof keys>>
 
 type DeepReadonly<T> = T extends string | number | boolean | undefined | Ip | Cidr | ReadonlyMap<string, readonly Ip[]>
   ? T
@@ -261,7 +262,7 @@ const distinctTunnels = v.rawCheck<v.InferOutput<typeof network>[]>(({dataset, a
   }
 })
 
-const schema = v.object({
+const keys = v.object({
   node: key(
     nodeName,
     '',
@@ -370,6 +371,7 @@ const schema = v.object({
       {form: 'an absolute path'},
     ),
   }),
+  pairs,
   kernel: section({
     resyncSeconds: key(
       wholeNumber(10, 86400),
@@ -388,13 +390,32 @@ const schema = v.object({
   }),
 })
 
+/** The kernel refuses a second device of one network identifier and port. */
+const schema = v.pipe(
+  keys,
+  v.rawCheck(({dataset, addIssue}) => {
+    if (!dataset.typed) return
+    const {networks, pairs} = dataset.value
+    const rival = networks.find(({backend, vxlan}) => backend !== 'direct' && vxlan.port === pairs.port)
+    if (!pairs.enabled || !rival) return
+    const input = dataset.value
+    addIssue({
+      message: `${pairs.port} is the port of the tunnels of network ${rival.name}, too; choose another one`,
+      path: [
+        {type: 'object', origin: 'value', input, key: 'pairs', value: pairs},
+        {type: 'object', origin: 'value', input: pairs, key: 'port', value: pairs.port},
+      ],
+    })
+  }),
+)
+
 /** Every key, in the schema's order. */
-export const reference = (): readonly Row[] => rowsOf(schema)
+export const reference = (): readonly Row[] => rowsOf(keys)
 
 /** Checks a whole value as read from YAML. Throws {@link ConfigError} with every problem it has. */
 export function parseConfig(value: unknown, locate: Locate = () => undefined): Config {
   const input = value ?? {}
-  const problems = new Problems(schema, locate)
+  const problems = new Problems(keys, locate)
   problems.findStrays(input)
   const result = v.safeParse(schema, input)
   for (const issue of result.issues ?? []) problems.addIssue(issue)

@@ -6,9 +6,9 @@ import {interfaceIn, readElement} from './element.ts'
 import {isEligible, ratchetNameOf, readLabels} from './labels.ts'
 
 /** A JSON list. */
-export const PAIRS_ANNOTATION = 'netgraft.dev/pairs'
+const PAIRS_ANNOTATION = 'netgraft.dev/pairs'
 /** "true": the pod starts when its pairs are up. */
-export const REQUIRED_ANNOTATION = 'netgraft.dev/pairs-required'
+const REQUIRED_ANNOTATION = 'netgraft.dev/pairs-required'
 
 export interface ParsedPairs {
   /** The annotation's in their order, then that of the labels. */

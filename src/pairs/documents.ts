@@ -13,14 +13,40 @@ export interface EndpointDocument {
   readonly spec: Endpoint
 }
 
+/** For people: `kubectl get pairs`. */
+export interface PairDocument {
+  readonly spec: {
+    readonly name?: string
+    /** Bytes. What is asked for. */
+    readonly mtu?: number
+    readonly vni?: number
+    readonly ends: readonly PairDocumentEnd[]
+  }
+  readonly status: {
+    readonly state: string
+    readonly kind?: string
+    readonly reason?: string
+    /** Whose agent tells of it. */
+    readonly node: string
+  }
+}
+
+export interface PairDocumentEnd {
+  readonly namespace: string
+  readonly pod: string
+  readonly interface: string
+  readonly ips?: readonly string[]
+  readonly node?: string
+}
+
 export interface VniDocument {
   readonly spec: VniClaim
 }
 
 /** Keys: those of the pods. */
 export const ENDPOINTS: Kind<EndpointDocument> = {
-  plural: 'endpoints',
-  kind: 'Endpoint',
+  plural: 'pairpods',
+  kind: 'PairPod',
   namespaced: true,
   parse: value => ({spec: parseEndpoint(specOf(value))}),
 }
@@ -31,6 +57,22 @@ export const VNIS: Kind<VniDocument> = {
   kind: 'Vni',
   namespaced: false,
   parse: value => ({spec: parseVniClaim(specOf(value))}),
+}
+
+/** Keys: those of the pairs. */
+export const PAIRS: Kind<PairDocument> = {
+  plural: 'pairs',
+  kind: 'Pair',
+  namespaced: true,
+  parse: value => {
+    const {spec, status} = itemOf(value, 'document', '"spec": …')
+    const {node} = itemOf(status, 'status', '"node": "a"')
+    // Nobody acts upon the rest.
+    return {
+      spec: itemOf(spec, 'spec', '"ends": []'),
+      status: {...Object(status), node: podNameOf(node, 'status.node')},
+    } as never
+  },
 }
 
 /** The number that a key of {@link VNIS} is. Undefined: none. */

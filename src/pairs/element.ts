@@ -130,6 +130,11 @@ function routeOf(value: unknown, at: string): DeclaredRoute {
   if (text === undefined) throw new Fault(`${at}.dst`, 'is missing; write a prefix, as in 10.1.0.0/16')
   const dst = tried(() => parseCidr(text))
   if (!dst) throw new Fault(`${at}.dst`, `is ${shown(text)}; write a prefix, as in 10.1.0.0/16 or fd00:1::/64`)
+  if (dst.length === 0)
+    throw new Fault(
+      `${at}.dst`,
+      `is ${dst}, and a pair never has the pod's default route; write the prefixes that are behind the peer`,
+    )
   const gateway = textOf(fields.gw, `${at}.gw`)
   if (gateway === undefined) return {dst: `${dst}`}
   const gw = tried(() => parseIp(gateway))

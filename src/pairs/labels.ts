@@ -4,17 +4,6 @@ import {parseIp} from '../model/ip.ts'
 import type {Declaration} from '../model/pair.ts'
 import {addressesOf, interfaceThere} from './element.ts'
 
-export const RATCHET_LABELS = [
-  'ratchet',
-  'ratchet.pod_name',
-  'ratchet.local_ip',
-  'ratchet.local_ifname',
-  'ratchet.pair_name',
-  'ratchet.pair_ip',
-  'ratchet.pair_ifname',
-  'ratchet.primary',
-] as const
-
 type Labels = Readonly<Record<string, string>>
 
 /** Any value but "false", as the original: the label's presence counts there. */

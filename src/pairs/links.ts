@@ -5,7 +5,7 @@
 import {NetgraftError, quoted} from '../model/errors.ts'
 import type {Family, Ip} from '../model/ip.ts'
 import {Cidr} from '../model/ip.ts'
-import type {NamespaceKernel, Sandbox, Step, StepOutcome} from '../model/namespace.ts'
+import type {NamespaceKernel, Sandbox, Step} from '../model/namespace.ts'
 import {type Address, IFA_F, type IfIndex, type Link, type LinkKind, type Route, TABLE_MAIN} from '../model/net.ts'
 import type {LocalEnd, PairKey, VethPlan, VxlanPlan} from '../model/pair.ts'
 import {OWN_ALIAS, OWN_GROUP} from '../model/plans.ts'
@@ -105,7 +105,8 @@ export async function removeEnd(sandbox: Sandbox, {link, pair}: StandingEnd): Pr
     )
 }
 
-const pairOf = ({alias}: Link): PairKey | undefined =>
+/** Undefined: it is no link of a pair. */
+export const pairOf = ({alias}: Link): PairKey | undefined =>
   alias?.startsWith(ALIAS) ? (alias.slice(ALIAS.length) as PairKey) : undefined
 
 /** A link that has neither mark yet was made by an agent that was killed a moment later. */
@@ -195,11 +196,11 @@ async function adjust({kernel, end}: Inside, key: PairKey, mtu: number, link: Li
     // An address that has gone may have taken routes along.
     ...want
       .filter(route => touched || !known.has(textOf(route)))
-      .map((item): Step => ({op: 'replace', object: 'route', item})),
+      .map((item): Step => ({op: 'add', object: 'route', item})),
   )
   if (steps.length === 0) return 'kept'
   const what = `${quoted(end.interface)} of pod ${quoted(end.pod)} cannot be set up for pair ${quoted(key)}`
-  await changeAll(kernel, what, steps)
+  await changeAll(kernel, what, steps, step => step.object === 'route' && !known.has(textOf(step.item)))
   return 'changed'
 }
 
@@ -247,15 +248,21 @@ const HARMLESS: Readonly<Record<string, ReadonlySet<string>>> = {
   delete: new Set(['EADDRNOTAVAIL', 'ESRCH', 'ENODEV']),
 }
 
+/** `isNew`: what stands there already is somebody else's. */
 async function changeAll(
   kernel: NamespaceKernel,
   what: string,
   steps: readonly Step[],
-): Promise<readonly StepOutcome[]> {
+  isNew: (step: Step) => boolean,
+): Promise<void> {
   const outcomes = await kernel.change(steps)
-  for (const [i, {refusal}] of outcomes.entries())
-    if (refusal && !HARMLESS[steps[i]!.op]?.has(refusal.code)) throw new PairLinkError(`${what}: ${refusal.message}`)
-  return outcomes
+  for (const [i, {refusal}] of outcomes.entries()) {
+    const step = steps[i]!
+    if (!refusal || (HARMLESS[step.op]?.has(refusal.code) && !(step.op === 'add' && isNew(step)))) continue
+    const taken = refusal.code === 'EEXIST' && step.op === 'add' && step.object === 'route'
+    const why = taken ? `the pod has a route to ${step.item.destination} already; write another one` : refusal.message
+    throw new PairLinkError(`${what}: ${why}`)
+  }
 }
 
 const worst = (all: readonly Done[]): Done =>

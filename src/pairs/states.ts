@@ -1,12 +1,14 @@
 /** What each pod of this node is told of its pairs. Pure. */
+
 import type {Endpoint, PairKey, PairPlan, PairProblem, PairState, PodKey} from '../model/pair.ts'
+import {listIn, stateList} from '../model/state-list.ts'
 
 /** What has become of a plan. None: it is being carried out. */
 export type PairProgress = {readonly state: 'up'} | {readonly state: 'failed'; readonly reason: string}
 
 export interface StateFacts {
-  /** The pods of this node that have to do with a pair. */
-  readonly local: ReadonlyMap<PodKey, Endpoint>
+  /** The pods of this node that have to do with a pair, or something to be told of theirs. */
+  readonly local: ReadonlyMap<PodKey, Pick<Endpoint, 'ratchetName'>>
   readonly plans: ReadonlyMap<PairKey, PairPlan>
   /** Of what the pods say themselves, and of what they say together. */
   readonly problems: ReadonlyMap<PodKey, readonly PairProblem[]>
@@ -37,7 +39,7 @@ const NAMED_BY_NOBODY: PairState = {
   reason: 'no pod with the label ratchet.primary: "true" names this one in its ratchet.pair_name yet',
 }
 
-function stateOf(plan: PairPlan, end: PairPlan['ends'][number], progress: PairProgress | undefined): PairState {
+export function stateOf(plan: PairPlan, end: PairPlan['ends'][number], progress: PairProgress | undefined): PairState {
   const {key, name} = plan.pair
   const known = {interface: end.interface, ...(name !== undefined && {name}), peer: end.peer, pair: key}
   if (plan.kind === 'waiting') return {state: 'waiting', ...known, waitsFor: plan.waitsFor, reason: plan.reason}
@@ -70,3 +72,19 @@ export function countStates(
   }
   return counts
 }
+
+/** The annotation `netgraft.dev/pairs-status`. As {@link stateList}. */
+export const pairsStatus = (
+  states: readonly PairState[],
+  before: readonly (string | null | undefined)[],
+  now: number,
+): string => stateList(states, before, now, (reason): PairState => ({state: 'waiting', reason}))
+
+/** Of an annotation that anybody may have written: what is none of ours is left out. */
+export const parsePairStates = (text: string | null | undefined): readonly PairState[] =>
+  (listIn(text) as readonly object[]).filter((entry): entry is PairState => {
+    const {state, since, mtu, vni, ...texts} = entry as {readonly [key: string]: unknown}
+    return STATES.some(each => each === state) && Object.values(texts).every(each => typeof each === 'string')
+  })
+
+const STATES: readonly PairState['state'][] = ['waiting', 'building', 'up', 'failed', 'contradiction']

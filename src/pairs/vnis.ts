@@ -24,6 +24,15 @@ export interface WantedVnis {
 
 export type Claims = ReadonlyMap<number, VniClaim>
 
+export interface VniOptions {
+  readonly self: NodeName
+  /** Nodes that show a sign of life. */
+  readonly alive: ReadonlySet<NodeName>
+  readonly range: VniRange
+  /** Pairs with an end on this node. @default all that there are */
+  readonly here?: Iterable<PairKey>
+}
+
 /** Numbers to try: that the first is taken by somebody who is quicker is rare, that all are is no accident. */
 const TRIES = 8
 
@@ -42,16 +51,15 @@ export function vnisByPair(claims: Claims): ReadonlyMap<PairKey, number> {
 export function wantedVnis(
   pairs: ReadonlyMap<PairKey, Pair>,
   claims: Claims,
-  self: NodeName,
-  alive: ReadonlySet<NodeName>,
-  range: VniRange,
+  {self, alive, range, here = pairs.keys()}: VniOptions,
 ): WantedVnis {
   if (!alive.has(self)) return {take: [], giveBack: []}
   const held = vnisByPair(claims)
   const taken = new Set(claims.keys())
   const take: VniWish[] = []
-  for (const pair of pairs.values()) {
-    if (held.has(pair.key) || takerOf(pair, alive) !== self) continue
+  for (const key of here) {
+    const pair = pairs.get(key)!
+    if (held.has(key) || takerOf(pair, alive) !== self) continue
     const vnis = freeFrom(pair.key, taken, range)
     // So that no two of one pass try the same one first.
     if (vnis[0] !== undefined) taken.add(vnis[0])

@@ -1,17 +1,31 @@
 /** Where a view has changed since it was last seen. */
-import {mergeMap, type OperatorFunction, pipe} from 'rxjs'
-import type {View} from './view.ts'
+import {map, mergeMap, type OperatorFunction, pipe} from 'rxjs'
+import type {Synced, View} from './view.ts'
 
-/** Each key under which something has changed; undefined: everywhere. Nothing of an unsynced view. */
-export function changedKeys<K>(): OperatorFunction<View<K, unknown>, K | undefined> {
+export interface ViewChange<K, V> {
+  readonly view: Synced<K, V>
+  /** Undefined: anything may have changed. */
+  readonly keys: ReadonlySet<K> | undefined
+}
+
+/** What has changed since the view before. Nothing of an unsynced view. */
+export function viewChanges<K, V>(): OperatorFunction<View<K, V>, ViewChange<K, V>> {
   let mark: number | undefined
   return pipe(
-    mergeMap((view): readonly (K | undefined)[] => {
+    mergeMap((view): readonly ViewChange<K, V>[] => {
       if (!view.synced) return []
       const before = mark
       mark = view.log?.mark
-      if (before === undefined || !view.log) return [undefined]
-      return [...new Set(view.log.since(before) ?? [undefined])]
+      const keys = before === undefined ? undefined : view.log?.since(before)
+      return [{view, keys: keys && new Set(keys)}]
     }),
   )
 }
+
+/** Each key under which something has changed; undefined: everywhere. Nothing of an unsynced view. */
+export const changedKeys = <K>(): OperatorFunction<View<K, unknown>, K | undefined> =>
+  pipe(
+    viewChanges<K, unknown>(),
+    map(({keys}): readonly (K | undefined)[] => (keys ? [...keys] : [undefined])),
+    mergeMap(keys => keys),
+  )

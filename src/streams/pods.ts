@@ -14,6 +14,10 @@ export interface PodFacts {
   readonly uid: string
   /** Those of {@link POD_ANNOTATIONS} that it has. */
   readonly annotations: Readonly<Record<string, string>>
+  /** Those of ratchet that it has. */
+  readonly labels: Readonly<Record<string, string>>
+  /** `metadata.creationTimestamp`, milliseconds since the epoch. 0: unknown. */
+  readonly createdAt: number
   readonly hostNetwork: boolean
   /** It is to go: its networks stay until the runtime takes them down. */
   readonly ending: boolean
@@ -28,9 +32,24 @@ export const POD_ANNOTATIONS = {
   defaultNetwork: 'v1.multus-cni.io/default-network',
   networkStatus: 'k8s.v1.cni.cncf.io/network-status',
   attachmentsStatus: 'netgraft.dev/attachments-status',
+  pairs: 'netgraft.dev/pairs',
+  pairsRequired: 'netgraft.dev/pairs-required',
+  pairsStatus: 'netgraft.dev/pairs-status',
   /** Of the API's object for a static pod: the UID that the runtime has. */
   configHash: 'kubernetes.io/config.hash',
 } as const
+
+/** Of systems that pair pods by labels. */
+export const POD_LABELS = [
+  'ratchet',
+  'ratchet.pod_name',
+  'ratchet.local_ip',
+  'ratchet.local_ifname',
+  'ratchet.pair_name',
+  'ratchet.pair_ip',
+  'ratchet.pair_ifname',
+  'ratchet.primary',
+] as const
 
 const KEPT: readonly string[] = Object.values(POD_ANNOTATIONS)
 
@@ -52,12 +71,14 @@ export function podStream(
 /** Throws TypeError where it is no pod. */
 export function projectPod(object: unknown): PodFacts {
   const {metadata, spec, status} = object as PodObject
-  const {namespace, name, uid, annotations, deletionTimestamp} = metadata
+  const {namespace, name, uid, annotations, labels, creationTimestamp, deletionTimestamp} = metadata
   return {
     namespace,
     name,
     uid,
-    annotations: keptOf(annotations),
+    annotations: keptOf(annotations, KEPT),
+    labels: keptOf(labels, POD_LABELS),
+    createdAt: Date.parse(`${creationTimestamp ?? ''}`) || 0,
     hostNetwork: spec?.hostNetwork === true,
     ending: Boolean(deletionTimestamp) || status?.phase === 'Succeeded' || status?.phase === 'Failed',
     hasAddress: typeof status?.podIP === 'string' && status.podIP !== '',
@@ -66,9 +87,12 @@ export function projectPod(object: unknown): PodFacts {
 
 const NONE = {}
 
-function keptOf(annotations: PodObject['metadata']['annotations']): Readonly<Record<string, string>> {
-  const kept = KEPT.flatMap(name => {
-    const value = annotations?.[name]
+function keptOf(
+  texts: Readonly<Record<string, unknown>> | null | undefined,
+  names: readonly string[],
+): Readonly<Record<string, string>> {
+  const kept = names.flatMap(name => {
+    const value = texts?.[name]
     return typeof value === 'string' ? [[name, value] as const] : []
   })
   return kept.length === 0 ? NONE : Object.fromEntries(kept)
@@ -80,6 +104,8 @@ interface PodObject {
     readonly name: string
     readonly uid: string
     readonly annotations?: Readonly<Record<string, unknown>> | null
+    readonly labels?: Readonly<Record<string, unknown>> | null
+    readonly creationTimestamp?: unknown
     readonly deletionTimestamp?: unknown
   }
   readonly spec?: {readonly hostNetwork?: unknown}
@@ -91,4 +117,5 @@ const equalPods = (a: PodFacts, b: PodFacts): boolean =>
   a.ending === b.ending &&
   a.hasAddress === b.hasAddress &&
   a.hostNetwork === b.hostNetwork &&
-  KEPT.every(name => a.annotations[name] === b.annotations[name])
+  KEPT.every(name => a.annotations[name] === b.annotations[name]) &&
+  POD_LABELS.every(name => a.labels[name] === b.labels[name])

@@ -4,8 +4,9 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
 import {Subject} from 'rxjs'
-import {tellPods} from '../../src/agent/attach-tell.ts'
+import {ATTACHMENTS_STORY} from '../../src/agent/attach-tell.ts'
 import type {PodReport} from '../../src/agent/pod-pass.ts'
+import {type TellEdges, tellPods} from '../../src/agent/pod-tell.ts'
 import {KubeClient} from '../../src/kube/client.ts'
 import {Credentials} from '../../src/kube/credentials.ts'
 import {startApiServer} from '../../src/lab/apiserver/server.ts'
@@ -43,9 +44,9 @@ async function start(t: ExecutionContext, refusals: number[]) {
   const ignore = () => {}
   const log = {debug: ignore, info: ignore, warn: (text: string) => warned.push(text)} as unknown as Logger
   const reports$ = new Subject<PodReport>()
-  const pods = {items} as unknown as Parameters<typeof tellPods>[0]['pods']
+  const pods = {items} as unknown as TellEdges['pods']
   const edges = {config: parseConfig({}), client, pods, log, metrics: createMetrics({version: ''})}
-  const subscription = reports$.pipe(tellPods(edges)).subscribe()
+  const subscription = reports$.pipe(tellPods(edges, ATTACHMENTS_STORY)).subscribe()
   t.teardown(async () => {
     subscription.unsubscribe()
     credentials.close()

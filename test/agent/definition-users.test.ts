@@ -24,6 +24,8 @@ const factsOf = ({namespace, name, npwg, kaloom}: typeof pod extends fc.Arbitrar
   hostNetwork: false,
   ending: false,
   hasAddress: true,
+  labels: {},
+  createdAt: 0,
 })
 
 test('all pods that ask for it, and no others, whatever changes', t => {

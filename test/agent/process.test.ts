@@ -76,6 +76,7 @@ test('a kubeconfig that is missing is told, and used as soon as it is there', as
 test('cleanup removes all that is ours, and nothing else', async t => {
   const node = await startNode(t, {nodes: [SELF, B]})
   await node.has(...TO_B)
+  await node.says('masquerade written')
   t.is(await node.agent.stop(), 0)
   const before = [await node.allRoutes(4), await node.allRoutes(6)].flat()
   for (const command of [

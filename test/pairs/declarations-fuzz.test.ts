@@ -6,9 +6,9 @@ import {InvalidInput} from '../../src/model/errors.ts'
 import type {Endpoint, PairProblem} from '../../src/model/pair.ts'
 import {parsePairs, withStanding} from '../../src/pairs/declarations.ts'
 import {ENDPOINTS, parseEndpoint, VNIS} from '../../src/pairs/documents.ts'
-import {RATCHET_LABELS} from '../../src/pairs/labels.ts'
 import {matchPairs} from '../../src/pairs/pairs.ts'
 import {planEnds} from '../../src/pairs/plan.ts'
+import {POD_LABELS} from '../../src/streams/pods.ts'
 import {endpoints, names, PAIRS, rules} from './support.ts'
 
 const POD = {namespace: 'd', name: 'a'}
@@ -76,7 +76,7 @@ const anything = fc.oneof(
   fc.array(word),
 )
 const labels = fc.dictionary(
-  fc.constantFrom(...RATCHET_LABELS),
+  fc.constantFrom(...POD_LABELS),
   fc.oneof(word, fc.constantFrom('true', 'false', '10.0.0.1')),
 )
 const primary = fc.record({

@@ -148,7 +148,7 @@ test('VNIs: one for each pair that needs it, none for two, none left', t => {
       /** With what it saw, which may be old by now. */
       const act = (self: NodeName, quick: number) => {
         const seen = store.seen.get(self) ?? {pairs, claims: new Map()}
-        const {take, giveBack} = wantedVnis(seen.pairs, seen.claims, self, alive, range)
+        const {take, giveBack} = wantedVnis(seen.pairs, seen.claims, {self, alive, range})
         t.is(new Set(take.map(({vnis}) => vnis[0])).size, take.length)
         for (const {pair, vnis} of take) {
           const free = vnis.slice(quick).find(vni => !store.claims.has(vni))
@@ -170,7 +170,7 @@ test('VNIs: one for each pair that needs it, none for two, none left', t => {
           act(self, 0)
         }
       for (const self of NODES)
-        t.deepEqual(wantedVnis(pairs, store.claims, self, alive, range), {take: [], giveBack: []}, 'at rest')
+        t.deepEqual(wantedVnis(pairs, store.claims, {self, alive, range}), {take: [], giveBack: []}, 'at rest')
       const held = vnisByPair(store.claims)
       t.is(held.size, store.claims.size, 'one for each')
       for (const [key, {ends}] of pairs) {

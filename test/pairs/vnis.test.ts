@@ -55,7 +55,11 @@ const CASES: Case[] = [
 
 for (const {name, pods, vnis = [], self = 'n1', alive = 'n1 n2 n3', range: [from, to] = [1, 1000], want} of CASES)
   test(name, t => {
-    const found = wantedVnis(pairsOf(...pods), claims(...vnis), self as NodeName, names(alive), {from, to})
+    const found = wantedVnis(pairsOf(...pods), claims(...vnis), {
+      self: self as NodeName,
+      alive: names(alive),
+      range: {from, to},
+    })
     for (const {vnis: tries} of found.take) {
       t.is(new Set(tries).size, tries.length)
       t.true(tries.every(vni => vni >= from && vni <= to && !claims(...vnis).has(vni)))
@@ -69,9 +73,11 @@ for (const {name, pods, vnis = [], self = 'n1', alive = 'n1 n2 n3', range: [from
 
 test('where to begin follows from the pair alone', t => {
   const first = (...pods: string[]) =>
-    wantedVnis(pairsOf(...pods), claims(), 'n1' as NodeName, names('n1 n2'), {from: 1, to: 2 ** 24 - 1}).take.map(
-      ({pair, vnis}) => `${pair} ${vnis[0]}`,
-    )
+    wantedVnis(pairsOf(...pods), claims(), {
+      self: 'n1' as NodeName,
+      alive: names('n1 n2'),
+      range: {from: 1, to: 2 ** 24 - 1},
+    }).take.map(({pair, vnis}) => `${pair} ${vnis[0]}`)
   const [one] = first(...TWO)
   t.true(first('c@n1: in1>b:in2', ...TWO).includes(one!))
 })

@@ -12,7 +12,7 @@ import {POD_ANNOTATIONS, type PodFacts, podStream, projectPod} from '../../src/s
 import type {View} from '../../src/streams/view.ts'
 
 const META = {namespace: 'n', name: 'p', uid: 'u'}
-const NONE = {...META, annotations: {}, hostNetwork: false, ending: false, hasAddress: false}
+const NONE = {...META, annotations: {}, labels: {}, createdAt: 0, hostNetwork: false, ending: false, hasAddress: false}
 
 test('keeps of a pod what matters for its networks', t => {
   const annotations = Object.fromEntries(Object.values(POD_ANNOTATIONS).map((name, i) => [name, `${i}`]))
@@ -22,7 +22,7 @@ test('keeps of a pod what matters for its networks', t => {
       spec: {nodeName: 'a', hostNetwork: true, containers: [{}]},
       status: {phase: 'Running', podIP: '10.0.0.1'},
     }),
-    {...META, annotations, hostNetwork: true, ending: false, hasAddress: true},
+    {...META, annotations, labels: {}, createdAt: 0, hostNetwork: true, ending: false, hasAddress: true},
   )
   t.deepEqual(projectPod({metadata: META}), NONE)
   t.deepEqual(projectPod({metadata: {...META, annotations: null}, spec: {}, status: {podIP: ''}}), NONE)

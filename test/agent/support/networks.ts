@@ -49,8 +49,12 @@ export class Networks {
   /** CNI_PATH. */
   path: readonly string[] = ['/usr/lib/cni']
 
-  constructor(t: ExecutionContext, node: TestNode) {
+  readonly #name: string
+
+  /** `name`: of its Node object. */
+  constructor(t: ExecutionContext, node: TestNode, name = 'a') {
     this.node = node
+    this.#name = name
     this.runtime = new Runtime(t, node)
   }
 
@@ -87,6 +91,7 @@ export class Networks {
     annotations: Readonly<Record<string, string>> = {},
     name?: string,
     project = 'default',
+    {labels = {}, hostNetwork = false}: {labels?: Readonly<Record<string, string>>; hostNetwork?: boolean} = {},
   ): Promise<Declared> {
     const [pod] = (await this.runtime.pods(1)) as [Pod]
     const uid = randomUUID()
@@ -94,8 +99,8 @@ export class Networks {
     const object = this.node.api.create({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: {name: called, namespace: project, annotations: {...annotations}},
-      spec: {nodeName: 'a', containers: [{name: 'main', image: 'none'}]},
+      metadata: {name: called, namespace: project, annotations: {...annotations}, labels: {...labels}},
+      spec: {nodeName: this.#name, hostNetwork, containers: [{name: 'main', image: 'none'}]},
     })
     return {...pod, name: called, uid: object.metadata.uid ?? uid, project}
   }

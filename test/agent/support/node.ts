@@ -84,13 +84,17 @@ export function vtep(...ends: string[]): Record<string, string> {
 }
 
 /** Routes to peers and nothing else. */
-export const DIRECT = {networks: [{backend: 'direct', pods: {mode: 'bridge'}}], attachments: {enabled: false}}
+export const DIRECT = {
+  networks: [{backend: 'direct', pods: {mode: 'bridge'}}],
+  attachments: {enabled: false},
+  pairs: {enabled: false},
+}
 
 /** The own node of every test. */
 export const SELF = 'a 10.64.1.0/24 fd00:64:1::/64 via 192.168.0.1 fd00:100::1'
 
 /** Everything through tunnels. */
-export const VXLAN = {networks: [{backend: 'vxlan'}], attachments: {enabled: false}}
+export const VXLAN = {networks: [{backend: 'vxlan'}], attachments: {enabled: false}, pairs: {enabled: false}}
 
 /** What {@link SELF} has of its own with {@link VXLAN}, as {@link TestNode.tunnels} writes it. */
 export const OWN_TUNNELS = [

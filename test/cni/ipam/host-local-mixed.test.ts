@@ -25,7 +25,7 @@ const addressesOf = (outcome: Outcome): string[] =>
 
 /** Address to owner; each is whole. */
 async function leases(dataDir: string): Promise<Map<string, string>> {
-  const lock = await fileLocks.acquire(join(dataDir, 'net/lock'), AbortSignal.timeout(60_000))
+  const lock = await fileLocks.acquire(join(dataDir, 'net/lock'), AbortSignal.timeout(300_000))
   const names = (await readdir(join(dataDir, 'net'))).filter(name => /^[\da-f.:]+$/.test(name))
   const read = async (name: string) =>
     [name, (await readFile(join(dataDir, 'net', name), 'utf8')).split('\r\n')[0]!] as const

@@ -20,6 +20,8 @@ const configOf = (dataDir: string) => ({
 const leases = async (dataDir: string): Promise<string[]> =>
   (await leasesIn(join(dataDir, 'net'))).filter(line => /^[\da-f]+[.:]/.test(line)).map(line => line.split(' ')[0]!)
 
+const LOOKED = 'lock, stat'
+
 test('one trip before the answer of an ADD and one behind it, two of a DEL', async t => {
   const dataDir = await temporaryFolder(t)
   const config = configOf(dataDir)
@@ -28,7 +30,9 @@ test('one trip before the answer of an ADD and one behind it, two of a DEL', asy
     files: {
       ...files,
       run: steps => {
-        trips.push(steps.map(step => step.do).join(', '))
+        const trip = steps.map(step => step.do).join(', ')
+        // Asked once more where the lock was held: by a child of a fork of this process, until its exec.
+        if (trip !== LOOKED || trips.at(-1) !== LOOKED) trips.push(trip)
         return files.run(steps)
       },
     },

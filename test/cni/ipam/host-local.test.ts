@@ -129,7 +129,7 @@ test('host-local gives up when the lock is not let go, and goes on when it is', 
   const config = configOf(dataDir)
   const it = plugin()
   await it.add(callOf({id: 'a', config}))
-  const lock = await fileLocks.acquire(join(dataDir, 'net/lock'), AbortSignal.timeout(60_000))
+  const lock = await fileLocks.acquire(join(dataDir, 'net/lock'), AbortSignal.timeout(300_000))
   const waiting = AbortSignal.timeout(20)
   const refused = [
     it.add({...callOf({id: 'b', config}), signal: waiting}),
@@ -187,7 +187,7 @@ test('host-local: a change right behind ours is seen', async t => {
   await it.add(callOf({id: 'a', config: configOf(dataDir)}))
   for (let i = 0; i < 50; i++) {
     await it.add(callOf({id: `a${i}`, config: configOf(dataDir)}))
-    const lock = await fileLocks.acquire(join(net, 'lock'), AbortSignal.timeout(60_000))
+    const lock = await fileLocks.acquire(join(net, 'lock'), AbortSignal.timeout(300_000))
     await writeFile(join(net, `10.1.1.${i}`), `b${i}\r\neth0`)
     await lock.release()
     t.deepEqual(await check(`b${i}`), {ok: {}})

@@ -36,7 +36,7 @@ export const callOf = ({id = 'c1', ifname = 'eth0', args = '', config}: Omit<Req
   path: [PROGRAMS],
   config,
   sandbox: undefined,
-  signal: AbortSignal.timeout(60_000),
+  signal: AbortSignal.timeout(300_000),
   later: () => {},
 })
 
@@ -83,7 +83,7 @@ export async function temporaryFolder(t: ExecutionContext): Promise<string> {
 
 /** Waits until nobody works in the folder, then: file, mode and content, a line each. */
 export async function leasesIn(folder: string): Promise<string[]> {
-  const lock = await fileLocks.acquire(join(folder, 'lock'), AbortSignal.timeout(60_000)).catch(() => undefined)
+  const lock = await fileLocks.acquire(join(folder, 'lock'), AbortSignal.timeout(300_000)).catch(() => undefined)
   try {
     const names = await readdir(folder).catch(() => [])
     return await Promise.all(

@@ -33,7 +33,7 @@ const callOf = (config: PluginConfig, args = ''): PluginCall => ({
   path: [],
   config,
   sandbox: undefined,
-  signal: AbortSignal.timeout(60_000),
+  signal: AbortSignal.timeout(300_000),
   later: () => {},
 })
 

@@ -181,7 +181,7 @@ export async function ourWorld(
       path: [PLUGINS],
       config,
       sandbox,
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(300_000),
       later,
     }
   }

@@ -23,6 +23,8 @@ export function passOver(open: OpenFront, {pod: name, networks, definitions}: Pa
     hostNetwork: false,
     ending: false,
     hasAddress: true,
+    labels: {},
+    createdAt: 0,
   }
   const key = `default/${name}`
   const items = new Map([[key, pod]])
@@ -39,6 +41,7 @@ export function passOver(open: OpenFront, {pod: name, networks, definitions}: Pa
           config: JSON.stringify(definitions[wanted]),
         },
     } as unknown as Parameters<typeof createLookup>[0]['definitions'],
+    starting: {annotations: async () => pod.annotations, labels: async () => ({})},
     devices: async () => new Map(),
   })
   const pass = createPodPass({

@@ -1,0 +1,91 @@
+/** What `kubectl get pairs` shows: each pair's object, written by the node of its first end. Nobody acts upon it. */
+import {isDeepStrictEqual} from 'node:util'
+import type {NodeName} from '../model/facts.ts'
+import type {Pair, PairKey, PairState} from '../model/pair.ts'
+import type {Collection, Entry} from '../model/store.ts'
+import type {PairDocument} from '../pairs/documents.ts'
+
+export interface PagePorts {
+  readonly self: NodeName
+  readonly collection: Collection<PairDocument>
+  readonly pair: (key: PairKey) => Pair | undefined
+  /** Of the end that this node tells of. Undefined: it is not known yet. */
+  readonly state: (pair: Pair) => PairState | undefined
+}
+
+export interface PairPages {
+  /** Whether there is an object that this node has written. */
+  has(key: PairKey): boolean
+  /** Makes the object what it should be. Rejects with StoreError. */
+  write(key: PairKey, signal: AbortSignal): Promise<void>
+  /** Takes away what earlier processes have left, and what nodes for which that is so have left. Rejects with StoreError. */
+  sweep(isLost: (node: NodeName) => boolean, signal: AbortSignal): Promise<void>
+}
+
+/** Tries of what somebody else writes at the same time. */
+const TRIES = 3
+
+export function createPairPages({self, collection, pair: pairOf, state}: PagePorts): PairPages {
+  /** What is ours. */
+  const written = new Map<PairKey, Entry<PairDocument>>()
+
+  const remove = async (key: PairKey, entry: Entry<PairDocument>, signal: AbortSignal): Promise<void> => {
+    written.delete(key)
+    await collection.delete(key, entry.revision, signal)
+  }
+
+  return {
+    has: key => written.has(key),
+    write: async (key, signal) => {
+      const pair = pairOf(key)
+      let entry = written.get(key)
+      if (!pair) {
+        if (entry) await remove(key, entry, signal)
+        return
+      }
+      if (writerOf(pair) !== self) return void written.delete(key)
+      const now = state(pair)
+      if (!now || now.state === 'building') return
+      const document = documentOf(pair, now, self)
+      for (let n = 0; n < TRIES; n++) {
+        if (entry && isDeepStrictEqual(entry.value, document)) break
+        const outcome = entry
+          ? await collection.replace(key, document, entry.revision, signal)
+          : await collection.create(key, document, signal)
+        if (typeof outcome === 'object') entry = {...outcome, value: document}
+        else entry = await collection.read(key, signal)
+      }
+      if (entry) written.set(key, entry)
+    },
+    sweep: async (isLost, signal) => {
+      for (const [key, entry] of await collection.list(signal)) {
+        const node = entry.value.status.node as NodeName
+        const pair = pairOf(key as PairKey)
+        if (pair && node === self && !written.has(pair.key)) written.set(pair.key, entry)
+        else if (!pair && (node === self || isLost(node))) await remove(key as PairKey, entry, signal)
+      }
+    },
+  }
+}
+
+/** Of the first end that there is. */
+export const writerOf = ({ends}: Pair): NodeName | undefined => ends.find(({endpoint}) => endpoint)?.endpoint?.node
+
+function documentOf({name, mtu, ends}: Pair, state: PairState, node: NodeName): PairDocument {
+  const {kind, reason, vni} = state
+  return {
+    spec: {
+      ...(name !== undefined && {name}),
+      ...(mtu !== undefined && {mtu}),
+      ...(vni !== undefined && {vni}),
+      ends: ends.map(({pod, interface: ifname, ips, endpoint}) => ({
+        namespace: pod.slice(0, pod.indexOf('/')),
+        pod: pod.slice(pod.indexOf('/') + 1),
+        interface: ifname,
+        ...(ips.length > 0 && {ips}),
+        ...(endpoint && {node: endpoint.node}),
+      })),
+    },
+    status: {state: state.state, ...(kind && {kind}), ...(reason !== undefined && {reason}), node},
+  }
+}

@@ -1,0 +1,176 @@
+/** The store, as pairs use it: what all nodes tell each other, and when enough of it is known. */
+import {
+  BehaviorSubject,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  filter,
+  map,
+  merge,
+  type Observable,
+  Subject,
+  switchMap,
+  take,
+  tap,
+} from 'rxjs'
+import type {KubeClient} from '../kube/client.ts'
+import type {Config} from '../model/config.ts'
+import type {NodeName} from '../model/facts.ts'
+import type {Logger} from '../model/logger.ts'
+import type {PairState, PodKey} from '../model/pair.ts'
+import type {Collection, Entry} from '../model/store.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import {ENDPOINTS, type EndpointDocument, PAIRS, type PairDocument, VNIS, type VniDocument} from '../pairs/documents.ts'
+import {openStore} from '../store/open.ts'
+import {viewChanges} from '../streams/changed-keys.ts'
+import type {View} from '../streams/view.ts'
+import {quietAbsence, reflectorReporter} from './notices.ts'
+
+type Items<D> = ReadonlyMap<string, Entry<D>>
+
+/** Who hears of changes. `keys`: undefined: anything may have changed. */
+export interface PairStoreEars {
+  endpoints(items: Items<EndpointDocument>, keys: ReadonlySet<string> | undefined): void
+  claims(items: Items<VniDocument>, keys: ReadonlySet<string> | undefined): void
+  alive(nodes: ReadonlySet<NodeName>): void
+}
+
+export interface PairStore {
+  readonly endpoints: Collection<EndpointDocument>
+  readonly vnis: Collection<VniDocument>
+  readonly pages: Collection<PairDocument>
+  /** Live, as the store's stream has told last. */
+  readonly allEndpoints: Items<EndpointDocument>
+  endpoint(pod: PodKey): Entry<EndpointDocument> | undefined
+  vni(key: string): Entry<VniDocument> | undefined
+  /** Pods of which this node tells, or an earlier process has told. */
+  own(): readonly PodKey[]
+  /** Everything that is heard, for as long as it is subscribed to. */
+  changes$(ears: PairStoreEars): Observable<unknown>
+  /** The pods of this node are known. */
+  podsKnown(): void
+  /** There is something to tell: from now on this node shows a sign of life, and looks for those of others. */
+  live(): void
+  /** Whether all is known of which pairs follow. */
+  readonly isReady: boolean
+  /** Once it is. */
+  readonly ready$: Observable<unknown>
+  /** Whether it is known which nodes are alive. */
+  readonly isLive: boolean
+  /** Whenever that changes. */
+  readonly alive$: Observable<unknown>
+  /** What a pod is told while it is not known. */
+  unknown(): PairState
+  close(): Promise<void>
+}
+
+interface Edges {
+  readonly config: Config
+  readonly client: KubeClient
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+export function openPairStore(self: NodeName, {config, client, log, metrics}: Edges): PairStore {
+  const reporters = new Map<string, ReturnType<typeof reflectorReporter>>()
+  const reporterOf = (what: string) => {
+    const known = reporters.get(what) ?? quietAbsence(reflectorReporter(what, log, metrics), log, what)
+    reporters.set(what, known)
+    return known
+  }
+  const store = openStore(config.store, {
+    kube: client,
+    tell: ({what, key, reason}) =>
+      log.warn('what somebody has written into the store cannot be used, and is left alone', {what, key, reason}),
+    notice: (what, notice) => reporterOf(what)(notice),
+  })
+  const [endpoints, vnis, pages] = [store.collection(ENDPOINTS), store.collection(VNIS), store.collection(PAIRS)]
+  let allEndpoints: Items<EndpointDocument> = new Map()
+  let allVnis: Items<VniDocument> = new Map()
+  const waitsFor = new Map([
+    ['pods', 'the pods of this node are not known yet'],
+    [ENDPOINTS.plural, 'what other nodes tell of their pods is not known yet'],
+    [VNIS.plural, 'which network identifiers are taken is not known yet'],
+  ])
+  const ready = new BehaviorSubject(false)
+  const alive = new Subject<void>()
+  const live = new BehaviorSubject(false)
+  let isLive = false
+
+  const known = (what: string): void => {
+    if (waitsFor.delete(what) && waitsFor.size === 0) ready.next(true)
+  }
+  const whyNot = (what: string, view: View<unknown, unknown>): void => {
+    if (!view.synced && waitsFor.has(what)) waitsFor.set(what, view.reason)
+  }
+
+  const signs = ({alive: tell}: PairStoreEars): Observable<unknown> =>
+    merge(
+      store.own(self, {ttlMs: config.pairs.aliveSeconds * 1000}).pipe(
+        tap(told => {
+          if (!told.held) log.warn('other nodes may take this one for dead; trying again', {reason: told.reason})
+        }),
+      ),
+      store.owners$.pipe(
+        tap(view => {
+          if (!view.synced) return
+          isLive = true
+          tell(new Set(view.items.keys() as Iterable<NodeName>))
+          alive.next()
+        }),
+      ),
+    )
+
+  return {
+    endpoints,
+    vnis,
+    pages,
+    get allEndpoints() {
+      return allEndpoints
+    },
+    endpoint: pod => allEndpoints.get(pod),
+    vni: key => allVnis.get(key),
+    own: () => [...allEndpoints].flatMap(([key, {value}]) => (value.spec.node === self ? key : [])),
+    changes$: ears =>
+      merge(
+        endpoints.entries$.pipe(
+          tap(view => whyNot(ENDPOINTS.plural, view)),
+          viewChanges(),
+          tap(({view, keys}) => {
+            allEndpoints = view.items
+            ears.endpoints(view.items, keys)
+            known(ENDPOINTS.plural)
+          }),
+        ),
+        vnis.entries$.pipe(
+          tap(view => whyNot(VNIS.plural, view)),
+          viewChanges(),
+          tap(({view, keys}) => {
+            allVnis = view.items
+            ears.claims(view.items, keys)
+            known(VNIS.plural)
+          }),
+        ),
+        live.pipe(
+          distinctUntilChanged(),
+          switchMap(on => (on ? signs(ears) : EMPTY)),
+        ),
+      ),
+    podsKnown: () => known('pods'),
+    live: () => live.next(true),
+    get isReady() {
+      return ready.value
+    },
+    ready$: defer(() => ready).pipe(
+      filter(Boolean),
+      take(1),
+      map(() => undefined),
+    ),
+    get isLive() {
+      return isLive
+    },
+    alive$: alive,
+    unknown: () => ({state: 'waiting', reason: [...waitsFor.values()].join('; ')}),
+    close: () => store.close(),
+  }
+}

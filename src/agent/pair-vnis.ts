@@ -1,0 +1,62 @@
+/** Takes and gives back VNIs: this node's part of what all nodes agree upon in the store. */
+import type {NodeName} from '../model/facts.ts'
+import type {VniClaim} from '../model/pair.ts'
+import type {Collection, Entry} from '../model/store.ts'
+import type {VniDocument} from '../pairs/documents.ts'
+import {type VniRange, type VniWish, wantedVnis} from '../pairs/vnis.ts'
+import type {PairFacts} from './pair-facts.ts'
+
+export interface VniPorts {
+  readonly facts: PairFacts
+  readonly self: NodeName
+  readonly range: VniRange
+  readonly collection: Collection<VniDocument>
+  /** As the store's stream has told last. */
+  readonly stored: (key: string) => Entry<VniDocument> | undefined
+  /** It has just been made or given back. */
+  readonly note: (vni: number, claim: VniClaim | undefined) => void
+}
+
+export interface VniReport {
+  readonly taken: number
+  readonly givenBack: number
+  /** What the first one met. To be tried again. */
+  readonly error?: Error | undefined
+}
+
+/** All that is due at this moment. Rejects when aborted only. */
+export function createVniPass({facts, self, range, collection, stored, note}: VniPorts) {
+  const take = async ({pair, vnis}: VniWish, signal: AbortSignal): Promise<boolean> => {
+    const claim = {pair, node: self}
+    if (vnis.length === 0)
+      throw new Error(`every VNI from ${range.from} to ${range.to} is taken: widen pairs.vnis on all nodes`)
+    for (const vni of vnis) {
+      if ((await collection.create(`${vni}`, {spec: claim}, signal)) === 'exists') continue
+      note(vni, claim)
+      return true
+    }
+    // Others were quicker each time: what the store's stream tells next names other numbers.
+    return false
+  }
+
+  const giveBack = async (vni: number, signal: AbortSignal): Promise<boolean> => {
+    const entry = stored(`${vni}`)
+    if (!entry) return false
+    const outcome = await collection.delete(`${vni}`, entry.revision, signal)
+    if (outcome !== 'changed') note(vni, undefined)
+    return outcome === 'deleted'
+  }
+
+  return async (signal: AbortSignal): Promise<VniReport> => {
+    const wanted = wantedVnis(facts.pairs, facts.claims, {self, alive: facts.alive, range, here: facts.here})
+    const [taken, given] = await Promise.all([
+      Promise.allSettled(wanted.take.map(wish => take(wish, signal))),
+      Promise.allSettled(wanted.giveBack.map(({vni}) => giveBack(vni, signal))),
+    ])
+    signal.throwIfAborted()
+    const failed = [...taken, ...given].find(each => each.status === 'rejected')
+    const count = (outcomes: readonly PromiseSettledResult<boolean>[]): number =>
+      outcomes.filter(each => each.status === 'fulfilled' && each.value).length
+    return {taken: count(taken), givenBack: count(given), error: failed?.reason as Error | undefined}
+  }
+}

@@ -1,0 +1,460 @@
+/** Pairs of pods: what this node tells of its own, what all of them come to, and the links that follow. */
+import {setImmediate} from 'node:timers/promises'
+import {
+  debounceTime,
+  defer,
+  EMPTY,
+  exhaustMap,
+  filter,
+  first,
+  from,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  retry,
+  Subject,
+  switchMap,
+  tap,
+  throttleTime,
+  timer,
+} from 'rxjs'
+import {isFurther, type PlannedParent} from '../cni/journal.ts'
+import {createSerial} from '../cni/serial.ts'
+import type {KubeClient} from '../kube/client.ts'
+import type {Config} from '../model/config.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
+import type {Ip} from '../model/ip.ts'
+import type {KernelState, KernelView} from '../model/kernel.ts'
+import type {Logger} from '../model/logger.ts'
+import type {NamespaceKernel} from '../model/namespace.ts'
+import type {Link} from '../model/net.ts'
+import type {Endpoint, PairKey, PodKey} from '../model/pair.ts'
+import {Kernel} from '../netlink/kernel.ts'
+import {namespaceKernel} from '../netlink/namespace.ts'
+import type {Metrics} from '../observe/metrics.ts'
+import {pairOf} from '../pairs/links.ts'
+import {coalesce} from '../streams/coalesce.ts'
+import {coalesceByKey} from '../streams/keyed.ts'
+import type {View} from '../streams/view.ts'
+import type {EntryChange} from './cni-entries.ts'
+import type {OpenFront} from './cni-open.ts'
+import {createPairPass, createStanding, type PairReport} from './pair-build.ts'
+import {createPairFacts} from './pair-facts.ts'
+import type {PairGate} from './pair-gate.ts'
+import {createPairPages} from './pair-pages.ts'
+import {createPairPodPass, type PairPod} from './pair-pods.ts'
+import {createPairRecord} from './pair-record.ts'
+import {openPairStore, type PairStore} from './pair-store.ts'
+import {sweepDead} from './pair-sweep.ts'
+import {PAIRS_STORY, type PairPodReport} from './pair-tell.ts'
+import {deviceOf, parentOf, underlayOf} from './pair-underlay.ts'
+import {createVniPass} from './pair-vnis.ts'
+import {type PodSandbox, type SandboxPorts, sandboxOf} from './pod-sandbox.ts'
+import {tellPods} from './pod-tell.ts'
+import type {Pods} from './pods.ts'
+
+export interface PairEdges {
+  readonly config: Config
+  readonly client: KubeClient
+  readonly pods: Pods
+  readonly nodes$: Observable<View<NodeName, NodeFacts>>
+  readonly kernel$: Observable<KernelView>
+  /** Links that have gone inside of pods; 'some': it cannot be told which. */
+  readonly vanished$: Observable<Link | 'some'>
+  readonly findSandbox: SandboxPorts['findSandbox']
+  readonly gate: PairGate
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** To be waited for when the agent stops. */
+  readonly closing: (() => Promise<void>)[]
+}
+
+/** Milliseconds. */
+const OPEN_RETRY_MS = 2000
+const RETRY = {baseMs: 50, capMs: 30_000} as const
+const REST_MS = 20
+/** Pairs that are worked on at once, and pods that are looked through: each holds threads of the kernel's sockets. */
+const AT_ONCE = 8
+
+/** `changes$`: entries of the journal. One stream that never ends by itself, and never fails. */
+export function pairs(open: OpenFront, changes$: Observable<EntryChange>, edges: PairEdges): Observable<unknown> {
+  const {config, pods, log, closing} = edges
+  if (!config.pairs.enabled) return EMPTY
+  const kernel$ = defer(async () => namespaceKernel(await Kernel.open())).pipe(
+    tap({error: error => log.error('pairs of pods cannot be served; trying again', {err: error})}),
+    retry({delay: () => timer(OPEN_RETRY_MS)}),
+    tap(kernel => closing.push(async () => kernel.close())),
+  )
+  return kernel$.pipe(
+    switchMap(host =>
+      pods.self$.pipe(
+        first(),
+        switchMap(self => {
+          const store = openPairStore(self, edges)
+          closing.push(store.close)
+          return flow(self, host, store, open, changes$, edges)
+        }),
+      ),
+    ),
+  )
+}
+
+function flow(
+  self: NodeName,
+  host: NamespaceKernel,
+  store: PairStore,
+  open: OpenFront,
+  changes$: Observable<EntryChange>,
+  edges: PairEdges,
+): Observable<unknown> {
+  const {config, pods, gate, log, metrics} = edges
+  const {attachments, namespaces} = open
+  const {port, vnis: range, parent, isolation, grants} = config.pairs
+  const resyncMs = config.kernel.resyncSeconds * 1000
+  const podDue = new Subject<PodKey>()
+  const pairDue = new Subject<PairKey>()
+  const tellDue = new Subject<PodKey>()
+  const pageDue = new Subject<PairKey>()
+  const vniDue = new Subject<undefined>()
+
+  const mayPair = (from: string, to: string) =>
+    !isolation || grants.some(grant => grant.from === from && grant.to === to)
+  const facts = createPairFacts({self, rules: {mayPair}, port, isHere: pod => pods.items.has(pod)})
+  const record = createPairRecord(facts, log, metrics)
+  const standing = createStanding(namespaces, attachments.boot)
+  const told = new Map<PodKey, PairPod>()
+  /** What this node is, as tunnels see it. */
+  let state: KernelState | undefined
+  let addresses: readonly Ip[] = []
+
+  const isNamed = (pod: PodKey): boolean => facts.pairsOf(pod).length > 0
+  /** Whether what is told of it no longer follows from whether others name it. */
+  const isOutdated = (pod: PodKey): boolean => {
+    const endpoint = facts.local.get(pod)
+    if (isNamed(pod)) return endpoint === undefined && pods.items.get(pod)?.hostNetwork === false
+    return endpoint !== undefined && endpoint.declarations.length === 0 && endpoint.ratchetName === undefined
+  }
+  /** `own`: the pod whose telling has touched all that. */
+  const touch = (touched: {readonly pairs: ReadonlySet<PairKey>; readonly pods: ReadonlySet<PodKey>}, own?: PodKey) => {
+    for (const key of touched.pairs) {
+      record.look(key)
+      if (facts.here.has(key) || standing.of(key).length > 0) pairDue.next(key)
+      pageDue.next(key)
+    }
+    for (const pod of touched.pods) {
+      if (!pods.items.has(pod)) continue
+      tellDue.next(pod)
+      if (pod !== own && isOutdated(pod)) podDue.next(pod)
+    }
+    if (touched.pairs.size > 0) vniDue.next(undefined)
+    if (facts.local.size > 0) store.live()
+  }
+  const forget = (pod: PodKey): void => {
+    told.delete(pod)
+    record.forget(pod)
+    touch(facts.forget(pod), pod)
+  }
+
+  const inputs$ = merge(
+    store.changes$({
+      endpoints: (items, keys) => {
+        const list = [...(keys ?? [...items.keys(), ...facts.pods])]
+        touch(facts.takeEndpoints(items, list))
+        for (const pod of list) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
+      },
+      claims: (items, keys) => touch(facts.takeClaims(items, keys ?? items.keys())),
+      alive: nodes => {
+        touch(facts.takeAlive(nodes))
+        vniDue.next(undefined)
+      },
+    }),
+    pods.changed$.pipe(
+      tap(key => {
+        store.podsKnown()
+        const keys = key === undefined ? new Set([...pods.items.keys(), ...told.keys()]) : [key]
+        for (const pod of keys) {
+          if (!pods.items.has(pod)) forget(pod)
+          podDue.next(pod)
+        }
+      }),
+    ),
+    changes$.pipe(
+      tap(({before, entry}) => {
+        const plan = (entry ?? before)?.plan
+        if (!plan?.pod || isFurther(plan)) return
+        podDue.next(`${plan.pod.namespace}/${plan.pod.name}`)
+      }),
+    ),
+    underlay$(self, edges).pipe(
+      tap(known => {
+        state = known.state
+        addresses = known.addresses
+        if (known.changed) for (const pod of facts.local.keys()) podDue.next(pod)
+      }),
+    ),
+    edges.vanished$.pipe(
+      mergeMap(gone => (gone === 'some' ? facts.here : (pairOf(gone) ?? []))),
+      // With a pod that is taken down its links go first.
+      mergeMap(key => timer(REST_MS).pipe(map(() => key as PairKey))),
+      tap(key => facts.here.has(key) && pairDue.next(key)),
+    ),
+    store.ready$.pipe(
+      tap(() => {
+        for (const key of [...facts.here, ...standing.pairs]) pairDue.next(key)
+        for (const pod of new Set([...pods.items.keys(), ...store.own()])) podDue.next(pod)
+        vniDue.next(undefined)
+      }),
+    ),
+    timer(resyncMs, resyncMs).pipe(
+      tap(() => {
+        for (const key of facts.here) pairDue.next(key)
+        for (const pod of facts.local.keys()) podDue.next(pod)
+        vniDue.next(undefined)
+      }),
+    ),
+    scans(open, standing, (key: PairKey) => pairDue.next(key), log),
+  )
+
+  const underlay = (own: PlannedParent | undefined): Endpoint['underlay'] =>
+    state ? underlayOf(state, addresses, own ? parentOf(own) : parent) : {}
+  const podPass = createPairPodPass({
+    attachments,
+    namespaces,
+    self,
+    log,
+    isNamed,
+    collection: store.endpoints,
+    pod: key => pods.items.get(key),
+    underlay: plan => underlay(plan?.parent),
+    stored: key => store.endpoint(key),
+    before: key => facts.local.get(key),
+    findSandbox: edges.findSandbox,
+    known: pod => {
+      const {key, sandbox, endpoint} = pod
+      if (!pod.pod) return
+      const before = told.get(key)?.sandbox
+      told.set(key, pod)
+      // Only the journal's sandboxes are looked through from the start.
+      if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId)
+        scan(sandbox, standing, each => pairDue.next(each), log)
+      touch(facts.tell(key, endpoint), key)
+    },
+  })
+  const pods$ = podDue.pipe(
+    coalesceByKey<PodKey, PairPod>(podPass, {
+      failed: ({error}) => error !== undefined,
+      over: ({pod, error}) => pod === undefined && error === undefined,
+      onThrow: error => ({key: '', problems: [], error: error as Error}),
+      backoff: RETRY,
+      restMs: REST_MS,
+    }),
+    tap(({key, error}) => {
+      if (error)
+        log.warn('what a pod says of its pairs cannot be told to the other nodes; trying again', {
+          pod: key,
+          reason: error.message,
+        })
+    }),
+  )
+
+  const room = createSerial(AT_ONCE)
+  const pairPass = createPairPass({
+    attachments,
+    namespaces,
+    host,
+    standing,
+    room,
+    planOf: facts.planOf,
+    isReady: () => store.isReady,
+    sandboxOf: pod => told.get(pod)?.sandbox,
+    device: local => state && deviceOf(state, local),
+  })
+  const pairs$ = pairDue.pipe(
+    coalesceByKey<PairKey, PairReport>(pairPass, {
+      failed: ({failed}) => failed,
+      over: ({plan, failed}) => plan === undefined && !failed,
+      onThrow: error => ({key: '' as PairKey, plan: undefined, error: error as Error, failed: true, ms: 0}),
+      backoff: RETRY,
+      restMs: REST_MS,
+    }),
+    tap(report => {
+      record.hear(report)
+      for (const {pod} of report.plan?.ends ?? []) tellDue.next(pod)
+      pageDue.next(report.key)
+    }),
+  )
+
+  const vniPass = createVniPass({
+    facts,
+    self,
+    range,
+    collection: store.vnis,
+    stored: key => store.vni(key),
+    note: (vni, claim) => touch(facts.noteClaim(vni, claim)),
+  })
+  const vnis$ = vniDue.pipe(
+    filter(() => store.isReady && store.isLive),
+    coalesce((_: undefined, signal: AbortSignal) => vniPass(signal), {
+      failed: ({error}) => error !== undefined,
+      onThrow: error => ({taken: 0, givenBack: 0, error: error as Error}),
+      backoff: RETRY,
+    }),
+    tap(({taken, givenBack, error}) => {
+      metrics.vniChanges.inc({op: 'take'}, taken)
+      metrics.vniChanges.inc({op: 'give back'}, givenBack)
+      if (error) log.warn('network identifiers of tunnels cannot be taken or given back; trying again', {err: error})
+    }),
+  )
+
+  const pages = createPairPages({
+    self,
+    collection: store.pages,
+    pair: key => facts.pairs.get(key),
+    state: record.stateOf,
+  })
+  const pages$ = merge(
+    pageDue.pipe(
+      filter(key => store.isReady && (facts.here.has(key) || pages.has(key))),
+      coalesceByKey<PairKey, {key: PairKey; error?: unknown}>(
+        async (key, signal) =>
+          pages.write(key, signal).then(
+            () => ({key}),
+            error => ({key, error}),
+          ),
+        {
+          failed: ({error}) => error !== undefined,
+          over: ({key}) => !pages.has(key),
+          onThrow: error => ({key: '' as PairKey, error}),
+          backoff: {baseMs: 500, capMs: 60_000},
+          // For people: states that pass quickly need not be written.
+          restMs: 200,
+        },
+      ),
+      tap(({key, error}) => {
+        if (error) log.warn("a pair's object cannot be written; trying again", {pair: key, err: error as Error})
+      }),
+    ),
+    merge(store.ready$, timer(resyncMs, resyncMs)).pipe(
+      exhaustMap(() =>
+        sweep(async signal => {
+          // Whose sign of life we do not look for may be alive.
+          await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
+        }),
+      ),
+    ),
+    store.alive$.pipe(
+      debounceTime(SWEEP_MS),
+      exhaustMap(() =>
+        sweep(async signal => {
+          const {collection, stored} = {collection: store.endpoints, stored: store.allEndpoints}
+          const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask: pods.ask}, signal)
+          if (keys.length > 0)
+            log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
+        }),
+      ),
+    ),
+  )
+  function sweep(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (!store.isReady) return Promise.resolve()
+    return work(AbortSignal.timeout(SWEEP_MS)).catch(error =>
+      log.warn('what others have left in the store cannot be looked through', {err: error}),
+    )
+  }
+
+  const report = (key: PodKey): PairPodReport | undefined => {
+    const pod = told.get(key)
+    if (!pod?.pod) return {key, states: []}
+    const now = pods.items.get(key)
+    const states = store.isReady ? record.statesOf(pod) : undefined
+    gate.tell(key, pod.sandbox?.containerId, states ?? [store.unknown()])
+    return states && {key, pod: now ?? pod.pod, states}
+  }
+  gate.onWait(key => {
+    podDue.next(key)
+    tellDue.next(key)
+  })
+  const tell$ = tellDue.pipe(
+    map(report),
+    filter(told => told !== undefined),
+    tellPods(edges, PAIRS_STORY),
+  )
+
+  return merge(
+    tell$,
+    pages$,
+    vnis$,
+    pairs$,
+    pods$,
+    tellDue.pipe(throttleTime(COUNT_MS, undefined, {trailing: true}), tap(record.count)),
+    inputs$,
+  )
+}
+
+/** Milliseconds. */
+const COUNT_MS = 1000
+const SWEEP_MS = 15_000
+
+interface NodeAsSeen {
+  readonly state: KernelState
+  /** Of the Node object. */
+  readonly addresses: readonly Ip[]
+  /** In what tunnels depend on. */
+  readonly changed: boolean
+}
+
+/** Addresses and MTUs, whenever they may have changed. */
+function underlay$(self: NodeName, {nodes$, kernel$, config}: PairEdges): Observable<NodeAsSeen> {
+  let addresses: readonly Ip[] = []
+  let state: KernelState | undefined
+  let text = ''
+  return merge(
+    nodes$.pipe(
+      tap(view => {
+        if (view.synced) addresses = view.items.get(self)?.addresses ?? []
+      }),
+    ),
+    kernel$.pipe(
+      tap(view => {
+        if (view.synced) state = view.state
+      }),
+    ),
+  ).pipe(
+    throttleTime(UNDERLAY_MS, undefined, {leading: true, trailing: true}),
+    mergeMap(() => {
+      if (!state) return []
+      const before = text
+      text = JSON.stringify(underlayOf(state, addresses, config.pairs.parent))
+      return [{state, addresses, changed: text !== before}]
+    }),
+  )
+}
+
+/** Milliseconds. Routes come and go by the thousand. */
+const UNDERLAY_MS = 100
+
+/** What an earlier process has left in the pods that the journal knows. */
+const scans = (
+  {attachments}: OpenFront,
+  standing: ReturnType<typeof createStanding>,
+  found: (key: PairKey) => void,
+  log: Logger,
+): Observable<unknown> =>
+  from([...attachments.entries.values()]).pipe(
+    filter(entry => entry.state === 'added' && !isFurther(entry.plan)),
+    mergeMap(entry => scan(sandboxOf(entry), standing, found, log), AT_ONCE),
+  )
+
+async function scan(
+  sandbox: PodSandbox,
+  standing: ReturnType<typeof createStanding>,
+  found: (key: PairKey) => void,
+  log: Logger,
+): Promise<void> {
+  await setImmediate()
+  try {
+    for (const key of await standing.scan(sandbox)) found(key)
+  } catch (error) {
+    log.warn('a pod cannot be looked through for links of pairs', {container: sandbox.containerId, err: error as Error})
+  }
+}

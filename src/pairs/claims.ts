@@ -1,0 +1,40 @@
+/** Claims of VNIs, by number and by pair. */
+import type {PairKey, VniClaim} from '../model/pair.ts'
+
+export interface KeptClaims {
+  /** Live. */
+  readonly all: ReadonlyMap<number, VniClaim>
+  /** Of several the lowest number counts. */
+  vniOf(pair: PairKey): number | undefined
+  /** undefined: nobody has it. The pairs for which that changes something. */
+  set(vni: number, claim: VniClaim | undefined): readonly PairKey[]
+}
+
+export function createClaims(): KeptClaims {
+  const all = new Map<number, VniClaim>()
+  const byPair = new Map<PairKey, Set<number>>()
+  const lowest = (pair: PairKey): number | undefined => {
+    const vnis = byPair.get(pair)
+    return vnis && Math.min(...vnis)
+  }
+  return {
+    all,
+    vniOf: lowest,
+    set: (vni, claim) => {
+      const before = all.get(vni)
+      const pairs = [...new Set([before, claim].flatMap(each => each?.pair ?? []))]
+      const had = pairs.map(lowest)
+      if (before) {
+        const vnis = byPair.get(before.pair)!
+        vnis.delete(vni)
+        if (vnis.size === 0) byPair.delete(before.pair)
+        all.delete(vni)
+      }
+      if (claim) {
+        all.set(vni, claim)
+        byPair.set(claim.pair, (byPair.get(claim.pair) ?? new Set()).add(vni))
+      }
+      return pairs.filter((pair, i) => lowest(pair) !== had[i])
+    },
+  }
+}
