@@ -46,6 +46,16 @@ const DEFAULTS = {
     podResources: '/var/lib/kubelet/pod-resources/kubelet.sock',
     definitionsFolder: '/etc/cni/net.d',
   },
+  pairs: {
+    enabled: true,
+    port: 8473,
+    vnis: {from: 1, to: 2 ** 24 - 1},
+    isolation: true,
+    grants: [],
+    parent: {interface: undefined, address: undefined},
+    aliveSeconds: 30,
+    requiredSeconds: 30,
+  },
   store: {
     type: 'kubernetes',
     endpoints: [],
@@ -85,6 +95,23 @@ test('grants of definitions', t => {
   const error = t.throws(() => parseConfig(wrong))
   for (const path of ['grants[0].from', 'grants[1].from', 'grants[1].names[0]', 'grants[1].to[0]'])
     t.true(error.message.includes(path), error.message)
+})
+
+test('pairs', t => {
+  const problemsOf = (value: object) => t.throws(() => parseConfig(value)).message.replace('config: ', '')
+  t.is(
+    problemsOf({pairs: {port: 8472}}),
+    'pairs.port: 8472 is the port of the tunnels of network default, too; choose another one',
+  )
+  t.is(parseConfig({pairs: {port: 8472}, networks: [{backend: 'direct'}]}).pairs.port, 8472)
+  t.is(parseConfig({pairs: {port: 8472, enabled: false}}).pairs.enabled, false)
+  t.is(problemsOf({pairs: {vnis: {from: 9, to: 8}}}), 'pairs.vnis: ends at 8, before it begins at 9; swap the two')
+  t.is(
+    problemsOf({pairs: {parent: {address: '127.0.0.1'}}}),
+    'pairs.parent.address: 127.0.0.1 cannot be the address of a node',
+  )
+  t.regex(problemsOf({pairs: {parent: {interface: 'a b'}}}), /cannot be the name of an interface/)
+  t.deepEqual(parseConfig({pairs: {grants: [{from: 'a', to: 'b'}]}}).pairs.grants, [{from: 'a', to: 'b'}])
 })
 
 test('what is set is kept', t => {
@@ -230,16 +257,16 @@ ${ADDRESSES}.map.e: ${NO_ADDRESS} a mapping`,
   [{protocol: 107}, 'protocol: is not a known key here; did you mean networks[].protocol?'],
   [
     {console: {type: 'etcd'}},
-    'console: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log',
+    'console: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, pairs, kernel, metrics, log',
   ],
   [
     {'a.b\n': 1},
-    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log',
+    '["a.b\\n"]: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, pairs, kernel, metrics, log',
   ],
   [
     JSON.parse('{"__proto__": {"node": "x"}, "constructor": 1}'),
-    `__proto__: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log
-constructor: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log`,
+    `__proto__: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, pairs, kernel, metrics, log
+constructor: is not a known key; remove it, or use one of node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, pairs, kernel, metrics, log`,
   ],
   [[], '(file): must be a mapping of keys to values, not a list'],
   ['text', '(file): must be a mapping of keys to values, not "text"'],

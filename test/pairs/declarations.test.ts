@@ -28,8 +28,8 @@ test('taken as', t => {
       {mtu: 1280, ips: ['fd00::1/64']},
     ],
     [
-      {routes: [{dst: '10.1.2.3/16'}, {Dst: 'FD00:1::/64', GW: 'fd00::0:2'}, {dst: '0.0.0.0/0', gw: '10.0.0.2'}]},
-      {routes: [{dst: '10.1.0.0/16'}, {dst: 'fd00:1::/64', gw: 'fd00::2'}, {dst: '0.0.0.0/0', gw: '10.0.0.2'}]},
+      {routes: [{dst: '10.1.2.3/16'}, {Dst: 'FD00:1::/64', GW: 'fd00::0:2'}, {dst: '10.2.0.0/16', gw: '10.0.0.2'}]},
+      {routes: [{dst: '10.1.0.0/16'}, {dst: 'fd00:1::/64', gw: 'fd00::2'}, {dst: '10.2.0.0/16', gw: '10.0.0.2'}]},
     ],
     [{unknown: {}, __proto__: 7}, {}],
   ]
@@ -73,6 +73,7 @@ test('refused', t => {
     [{peer: 'b', interface: 'in1', mtu: 1279, routes: [{dst: 'fd00::/64'}]}, '.mtu', /IPv6 needs 1280/],
     [{peer: 'b', interface: 'in1', routes: [{}]}, '.routes[0].dst', /is missing; write a prefix/],
     [{peer: 'b', interface: 'in1', routes: [{dst: '10.0.0.1'}]}, '.routes[0].dst', /write a prefix/],
+    [{peer: 'b', interface: 'in1', routes: [{dst: '::/0'}]}, '.routes[0].dst', /never has the pod's default route/],
     [
       {peer: 'b', interface: 'in1', routes: [{dst: '10.0.0.0/8', gw: 'fd00::1'}]},
       '.routes[0].gw',
