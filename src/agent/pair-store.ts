@@ -1,6 +1,7 @@
 /** The store, as pairs use it: what all nodes tell each other, and when enough of it is known. */
 import {
   BehaviorSubject,
+  concatMap,
   defer,
   distinctUntilChanged,
   EMPTY,
@@ -30,7 +31,7 @@ type Items<D> = ReadonlyMap<string, Entry<D>>
 
 /** Who hears of changes. `keys`: undefined: anything may have changed. */
 export interface PairStoreEars {
-  endpoints(items: Items<EndpointDocument>, keys: ReadonlySet<string> | undefined): void
+  endpoints(items: Items<EndpointDocument>, keys: ReadonlySet<string> | undefined): Promise<void>
   claims(items: Items<VniDocument>, keys: ReadonlySet<string> | undefined): void
   alive(nodes: ReadonlySet<NodeName>): void
 }
@@ -136,9 +137,9 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
         endpoints.entries$.pipe(
           tap(view => whyNot(ENDPOINTS.plural, view)),
           viewChanges(),
-          tap(({view, keys}) => {
+          concatMap(async ({view, keys}) => {
             allEndpoints = view.items
-            ears.endpoints(view.items, keys)
+            await ears.endpoints(view.items, keys)
             known(ENDPOINTS.plural)
           }),
         ),

@@ -4,7 +4,6 @@ import {
   debounceTime,
   defer,
   EMPTY,
-  exhaustMap,
   filter,
   first,
   from,
@@ -12,6 +11,7 @@ import {
   merge,
   mergeMap,
   type Observable,
+  pipe,
   retry,
   Subject,
   switchMap,
@@ -36,6 +36,7 @@ import type {Metrics} from '../observe/metrics.ts'
 import {pairOf} from '../pairs/links.ts'
 import {coalesce} from '../streams/coalesce.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
+import {POD_ANNOTATIONS} from '../streams/pods.ts'
 import type {View} from '../streams/view.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
@@ -76,6 +77,8 @@ const RETRY = {baseMs: 50, capMs: 30_000} as const
 const REST_MS = 20
 /** Pairs that are worked on at once, and pods that are looked through: each holds threads of the kernel's sockets. */
 const AT_ONCE = 8
+/** Pods of other nodes that are taken in at once when there are many. */
+const SLICE = 500
 
 /** `changes$`: entries of the journal. One stream that never ends by itself, and never fails. */
 export function pairs(open: OpenFront, changes$: Observable<EntryChange>, edges: PairEdges): Observable<unknown> {
@@ -158,10 +161,14 @@ function flow(
 
   const inputs$ = merge(
     store.changes$({
-      endpoints: (items, keys) => {
-        const list = [...(keys ?? [...items.keys(), ...facts.pods])]
-        touch(facts.takeEndpoints(items, list))
-        for (const pod of list) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
+      endpoints: async (items, keys) => {
+        const list = [...(keys ?? new Set([...items.keys(), ...facts.pods]))]
+        for (let i = 0; i < list.length; i += SLICE) {
+          if (i > 0) await setImmediate()
+          const slice = list.slice(i, i + SLICE)
+          touch(facts.takeEndpoints(items, slice))
+          for (const pod of slice) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
+        }
       },
       claims: (items, keys) => touch(facts.takeClaims(items, keys ?? items.keys())),
       alive: nodes => {
@@ -190,7 +197,7 @@ function flow(
       tap(known => {
         state = known.state
         addresses = known.addresses
-        if (known.changed) for (const pod of facts.local.keys()) podDue.next(pod)
+        if (known.changed) for (const pod of pods.items.keys()) podDue.next(pod)
       }),
     ),
     edges.vanished$.pipe(
@@ -242,6 +249,8 @@ function flow(
     },
   })
   const pods$ = podDue.pipe(
+    // What is told of a pod is not to change because of what is only not known yet.
+    filter(() => state !== undefined),
     coalesceByKey<PodKey, PairPod>(podPass, {
       failed: ({error}) => error !== undefined,
       over: ({pod, error}) => pod === undefined && error === undefined,
@@ -307,6 +316,8 @@ function flow(
     }),
   )
 
+  /** Those that there are already have been read: they need not be written again. */
+  let pagesKnown = false
   const pages = createPairPages({
     self,
     collection: store.pages,
@@ -315,7 +326,7 @@ function flow(
   })
   const pages$ = merge(
     pageDue.pipe(
-      filter(key => store.isReady && (facts.here.has(key) || pages.has(key))),
+      filter(key => pagesKnown && (facts.here.has(key) || pages.has(key))),
       coalesceByKey<PairKey, {key: PairKey; error?: unknown}>(
         async (key, signal) =>
           pages.write(key, signal).then(
@@ -324,7 +335,7 @@ function flow(
           ),
         {
           failed: ({error}) => error !== undefined,
-          over: ({key}) => !pages.has(key),
+          over: ({key, error}) => error === undefined && !pages.has(key),
           onThrow: error => ({key: '' as PairKey, error}),
           backoff: {baseMs: 500, capMs: 60_000},
           // For people: states that pass quickly need not be written.
@@ -336,31 +347,24 @@ function flow(
       }),
     ),
     merge(store.ready$, timer(resyncMs, resyncMs)).pipe(
-      exhaustMap(() =>
-        sweep(async signal => {
-          // Whose sign of life we do not look for may be alive.
-          await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
-        }),
-      ),
+      swept(store, log, async signal => {
+        // Whose sign of life we do not look for may be alive.
+        await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
+        if (pagesKnown) return
+        pagesKnown = true
+        for (const key of facts.here) pageDue.next(key)
+      }),
     ),
-    store.alive$.pipe(
-      debounceTime(SWEEP_MS),
-      exhaustMap(() =>
-        sweep(async signal => {
-          const {collection, stored} = {collection: store.endpoints, stored: store.allEndpoints}
-          const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask: pods.ask}, signal)
-          if (keys.length > 0)
-            log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
-        }),
-      ),
+    merge(store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
+      swept(store, log, async signal => {
+        if (!store.isLive) return
+        const {endpoints: collection, allEndpoints: stored} = store
+        const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask: pods.ask}, signal)
+        if (keys.length > 0)
+          log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
+      }),
     ),
   )
-  function sweep(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (!store.isReady) return Promise.resolve()
-    return work(AbortSignal.timeout(SWEEP_MS)).catch(error =>
-      log.warn('what others have left in the store cannot be looked through', {err: error}),
-    )
-  }
 
   const report = (key: PodKey): PairPodReport | undefined => {
     const pod = told.get(key)
@@ -368,8 +372,19 @@ function flow(
     const now = pods.items.get(key)
     const states = store.isReady ? record.statesOf(pod) : undefined
     gate.tell(key, pod.sandbox?.containerId, states ?? [store.unknown()])
-    return states && {key, pod: now ?? pod.pod, states}
+    const known = now ?? pod.pod
+    if (states) return {key, pod: known, states}
+    // What an earlier process has told of its pairs stands.
+    const isNew = pod.endpoint !== undefined && known.annotations[POD_ANNOTATIONS.pairsStatus] === undefined
+    return isNew && isLate ? {key, pod: known, states: [store.unknown()]} : undefined
   }
+  let isLate = false
+  const late$ = timer(LATE_MS).pipe(
+    tap(() => {
+      isLate = !store.isReady
+      if (isLate) for (const pod of facts.local.keys()) tellDue.next(pod)
+    }),
+  )
   gate.onWait(key => {
     podDue.next(key)
     tellDue.next(key)
@@ -387,13 +402,34 @@ function flow(
     pairs$,
     pods$,
     tellDue.pipe(throttleTime(COUNT_MS, undefined, {trailing: true}), tap(record.count)),
+    late$,
     inputs$,
   )
 }
 
 /** Milliseconds. */
 const COUNT_MS = 1000
+/** Until a pod's user is told that the store cannot be read. */
+const LATE_MS = 5000
 const SWEEP_MS = 15_000
+
+/** Looks through the store, again until that succeeds. */
+const swept = (store: PairStore, log: Logger, work: (signal: AbortSignal) => Promise<void>) =>
+  pipe(
+    filter(() => store.isReady),
+    coalesce<unknown, unknown>(
+      async (_, signal) =>
+        work(AbortSignal.any([signal, AbortSignal.timeout(SWEEP_MS)])).then(
+          () => undefined,
+          error => error,
+        ),
+      {failed: error => error !== undefined, onThrow: error => error, backoff: {baseMs: 500, capMs: 60_000}},
+    ),
+    tap(error => {
+      if (error)
+        log.warn('what others have left in the store cannot be looked through; trying again', {err: error as Error})
+    }),
+  )
 
 interface NodeAsSeen {
   readonly state: KernelState
@@ -405,7 +441,7 @@ interface NodeAsSeen {
 
 /** Addresses and MTUs, whenever they may have changed. */
 function underlay$(self: NodeName, {nodes$, kernel$, config}: PairEdges): Observable<NodeAsSeen> {
-  let addresses: readonly Ip[] = []
+  let addresses: readonly Ip[] | undefined
   let state: KernelState | undefined
   let text = ''
   return merge(
@@ -422,7 +458,7 @@ function underlay$(self: NodeName, {nodes$, kernel$, config}: PairEdges): Observ
   ).pipe(
     throttleTime(UNDERLAY_MS, undefined, {leading: true, trailing: true}),
     mergeMap(() => {
-      if (!state) return []
+      if (!state || !addresses) return []
       const before = text
       text = JSON.stringify(underlayOf(state, addresses, config.pairs.parent))
       return [{state, addresses, changed: text !== before}]
