@@ -18,7 +18,8 @@ interface Known {
   readonly states: readonly PairState[]
 }
 
-export function createPairGate(timeoutMs: number): PairGate {
+/** `life`: the agent's: when it ends, whoever waits is left to the next one. */
+export function createPairGate(timeoutMs: number, life: AbortSignal): PairGate {
   const known = new Map<PodKey, Known>()
   const waiting = new Map<PodKey, Set<() => void>>()
   let asked: (pod: PodKey) => void = () => {}
@@ -39,7 +40,7 @@ export function createPairGate(timeoutMs: number): PairGate {
     },
     wait: async ({namespace, name}, containerId, signal) => {
       const pod = `${namespace}/${name}`
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+      const limit = AbortSignal.any([signal, life, AbortSignal.timeout(timeoutMs)])
       let look = () => {}
       let over = () => {}
       const all = waiting.get(pod) ?? new Set()
@@ -49,6 +50,7 @@ export function createPairGate(timeoutMs: number): PairGate {
             if (isUp(pod, containerId)) resolve()
           }
           over = () => reject(new CniError('tryAgainLater', `pod ${quoted(pod)} ${whatFor(known.get(pod))}`))
+          if (limit.aborted) return over()
           limit.addEventListener('abort', over, {once: true})
           waiting.set(pod, all.add(look))
           asked(pod)
@@ -72,5 +74,5 @@ function whatFor(told: Known | undefined): string {
   const {interface: ifname, peer, reason, state} = first
   const which = ifname === undefined ? 'its pairs' : `its pair ${ifname}${peer === undefined ? '' : ` with ${peer}`}`
   const more = left.length > 1 ? ` (and ${left.length - 1} more)` : ''
-  return `waits for ${which}${more}: ${reason ?? state}`
+  return `waits for ${which}${more}: ${reason || state}`
 }

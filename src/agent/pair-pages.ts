@@ -28,22 +28,36 @@ const TRIES = 3
 export function createPairPages({self, collection, pair: pairOf, state}: PagePorts): PairPages {
   /** What is ours. */
   const written = new Map<PairKey, Entry<PairDocument>>()
+  /** What another node is to write from now on. Until it has, nobody else can take it away. */
+  const left = new Map<PairKey, Entry<PairDocument>>()
 
   const remove = async (key: PairKey, entry: Entry<PairDocument>, signal: AbortSignal): Promise<void> => {
+    let last: Entry<PairDocument> | undefined = entry
+    for (let n = 0; last && n < TRIES; n++) {
+      if ((await collection.delete(key, last.revision, signal)) !== 'changed') break
+      const now: Entry<PairDocument> | undefined = await collection.read(key, signal)
+      last = now?.value.status.node === self ? now : undefined
+    }
     written.delete(key)
-    await collection.delete(key, entry.revision, signal)
+    left.delete(key)
   }
 
   return {
-    has: key => written.has(key),
+    has: key => written.has(key) || left.has(key),
     write: async (key, signal) => {
       const pair = pairOf(key)
       let entry = written.get(key)
       if (!pair) {
-        if (entry) await remove(key, entry, signal)
+        const ours = entry ?? left.get(key)
+        if (ours) await remove(key, ours, signal)
         return
       }
-      if (writerOf(pair) !== self) return void written.delete(key)
+      if (writerOf(pair) !== self) {
+        if (entry) left.set(key, entry)
+        written.delete(key)
+        return
+      }
+      left.delete(key)
       const now = state(pair)
       if (!now || now.state === 'building') return
       const document = documentOf(pair, now, self)
@@ -55,7 +69,10 @@ export function createPairPages({self, collection, pair: pairOf, state}: PagePor
         if (typeof outcome === 'object') entry = {...outcome, value: document}
         else entry = await collection.read(key, signal)
       }
-      if (entry) written.set(key, entry)
+      if (!entry) return
+      written.set(key, entry)
+      // It may have gone in the meantime, when there was nothing of ours yet.
+      if (!pairOf(key)) await remove(key, entry, signal)
     },
     sweep: async (isLost, signal) => {
       for (const [key, entry] of await collection.list(signal)) {

@@ -22,6 +22,8 @@ export interface VniReport {
   readonly givenBack: number
   /** What the first one met. To be tried again. */
   readonly error?: Error | undefined
+  /** Milliseconds. */
+  readonly ms: number
 }
 
 /** All that is due at this moment. Rejects when aborted only. */
@@ -48,6 +50,7 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
   }
 
   return async (signal: AbortSignal): Promise<VniReport> => {
+    const began = performance.now()
     const wanted = wantedVnis(facts.pairs, facts.claims, {self, alive: facts.alive, range, here: facts.here})
     const [taken, given] = await Promise.all([
       Promise.allSettled(wanted.take.map(wish => take(wish, signal))),
@@ -57,6 +60,7 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
     const failed = [...taken, ...given].find(each => each.status === 'rejected')
     const count = (outcomes: readonly PromiseSettledResult<boolean>[]): number =>
       outcomes.filter(each => each.status === 'fulfilled' && each.value).length
-    return {taken: count(taken), givenBack: count(given), error: failed?.reason as Error | undefined}
+    const error = failed?.reason as Error | undefined
+    return {taken: count(taken), givenBack: count(given), error, ms: performance.now() - began}
   }
 }

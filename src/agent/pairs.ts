@@ -1,17 +1,14 @@
 /** Pairs of pods: what this node tells of its own, what all of them come to, and the links that follow. */
 import {setImmediate} from 'node:timers/promises'
 import {
-  debounceTime,
   defer,
   EMPTY,
   filter,
   first,
-  from,
   map,
   merge,
   mergeMap,
   type Observable,
-  pipe,
   retry,
   Subject,
   switchMap,
@@ -43,15 +40,16 @@ import type {OpenFront} from './cni-open.ts'
 import {createPairPass, createStanding, type PairReport} from './pair-build.ts'
 import {createPairFacts} from './pair-facts.ts'
 import type {PairGate} from './pair-gate.ts'
-import {createPairPages} from './pair-pages.ts'
+import {underlay$} from './pair-node.ts'
+import {storeUpkeep} from './pair-objects.ts'
 import {createPairPodPass, type PairPod} from './pair-pods.ts'
 import {createPairRecord} from './pair-record.ts'
+import {scan, scanAll} from './pair-scan.ts'
 import {openPairStore, type PairStore} from './pair-store.ts'
-import {sweepDead} from './pair-sweep.ts'
 import {PAIRS_STORY, type PairPodReport} from './pair-tell.ts'
 import {deviceOf, parentOf, underlayOf} from './pair-underlay.ts'
 import {createVniPass} from './pair-vnis.ts'
-import {type PodSandbox, type SandboxPorts, sandboxOf} from './pod-sandbox.ts'
+import type {SandboxPorts} from './pod-sandbox.ts'
 import {tellPods} from './pod-tell.ts'
 import type {Pods} from './pods.ts'
 
@@ -126,6 +124,7 @@ function flow(
   const facts = createPairFacts({self, rules: {mayPair}, port, isHere: pod => pods.items.has(pod)})
   const record = createPairRecord(facts, log, metrics)
   const standing = createStanding(namespaces, attachments.boot)
+  const scanning = {standing, found: (key: PairKey) => pairDue.next(key), log}
   const told = new Map<PodKey, PairPod>()
   /** What this node is, as tunnels see it. */
   let state: KernelState | undefined
@@ -170,7 +169,8 @@ function flow(
           for (const pod of slice) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
         }
       },
-      claims: (items, keys) => touch(facts.takeClaims(items, keys ?? items.keys())),
+      claims: (items, keys) =>
+        touch(facts.takeClaims(items, keys ?? [...items.keys(), ...[...facts.claims.keys()].map(String)])),
       alive: nodes => {
         touch(facts.takeAlive(nodes))
         vniDue.next(undefined)
@@ -220,7 +220,7 @@ function flow(
         vniDue.next(undefined)
       }),
     ),
-    scans(open, standing, (key: PairKey) => pairDue.next(key), log),
+    scanAll(open, scanning),
   )
 
   const underlay = (own: PlannedParent | undefined): Endpoint['underlay'] =>
@@ -243,8 +243,7 @@ function flow(
       const before = told.get(key)?.sandbox
       told.set(key, pod)
       // Only the journal's sandboxes are looked through from the start.
-      if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId)
-        scan(sandbox, standing, each => pairDue.next(each), log)
+      if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId) scan(sandbox, scanning)
       touch(facts.tell(key, endpoint), key)
     },
   })
@@ -306,7 +305,9 @@ function flow(
     filter(() => store.isReady && store.isLive),
     coalesce((_: undefined, signal: AbortSignal) => vniPass(signal), {
       failed: ({error}) => error !== undefined,
-      onThrow: error => ({taken: 0, givenBack: 0, error: error as Error}),
+      onThrow: error => ({taken: 0, givenBack: 0, error: error as Error, ms: 0}),
+      // Every pair is looked at: not all the time.
+      rest: ({taken, givenBack, ms}) => (taken + givenBack > 0 ? 0 : ms),
       backoff: RETRY,
     }),
     tap(({taken, givenBack, error}) => {
@@ -316,55 +317,7 @@ function flow(
     }),
   )
 
-  /** Those that there are already have been read: they need not be written again. */
-  let pagesKnown = false
-  const pages = createPairPages({
-    self,
-    collection: store.pages,
-    pair: key => facts.pairs.get(key),
-    state: record.stateOf,
-  })
-  const pages$ = merge(
-    pageDue.pipe(
-      filter(key => pagesKnown && (facts.here.has(key) || pages.has(key))),
-      coalesceByKey<PairKey, {key: PairKey; error?: unknown}>(
-        async (key, signal) =>
-          pages.write(key, signal).then(
-            () => ({key}),
-            error => ({key, error}),
-          ),
-        {
-          failed: ({error}) => error !== undefined,
-          over: ({key, error}) => error === undefined && !pages.has(key),
-          onThrow: error => ({key: '' as PairKey, error}),
-          backoff: {baseMs: 500, capMs: 60_000},
-          // For people: states that pass quickly need not be written.
-          restMs: 200,
-        },
-      ),
-      tap(({key, error}) => {
-        if (error) log.warn("a pair's object cannot be written; trying again", {pair: key, err: error as Error})
-      }),
-    ),
-    merge(store.ready$, timer(resyncMs, resyncMs)).pipe(
-      swept(store, log, async signal => {
-        // Whose sign of life we do not look for may be alive.
-        await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
-        if (pagesKnown) return
-        pagesKnown = true
-        for (const key of facts.here) pageDue.next(key)
-      }),
-    ),
-    merge(store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
-      swept(store, log, async signal => {
-        if (!store.isLive) return
-        const {endpoints: collection, allEndpoints: stored} = store
-        const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask: pods.ask}, signal)
-        if (keys.length > 0)
-          log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
-      }),
-    ),
-  )
+  const pages$ = storeUpkeep({self, store, facts, record, resyncMs, ask: pods.ask, log}, pageDue)
 
   const report = (key: PodKey): PairPodReport | undefined => {
     const pod = told.get(key)
@@ -411,86 +364,3 @@ function flow(
 const COUNT_MS = 1000
 /** Until a pod's user is told that the store cannot be read. */
 const LATE_MS = 5000
-const SWEEP_MS = 15_000
-
-/** Looks through the store, again until that succeeds. */
-const swept = (store: PairStore, log: Logger, work: (signal: AbortSignal) => Promise<void>) =>
-  pipe(
-    filter(() => store.isReady),
-    coalesce<unknown, unknown>(
-      async (_, signal) =>
-        work(AbortSignal.any([signal, AbortSignal.timeout(SWEEP_MS)])).then(
-          () => undefined,
-          error => error,
-        ),
-      {failed: error => error !== undefined, onThrow: error => error, backoff: {baseMs: 500, capMs: 60_000}},
-    ),
-    tap(error => {
-      if (error)
-        log.warn('what others have left in the store cannot be looked through; trying again', {err: error as Error})
-    }),
-  )
-
-interface NodeAsSeen {
-  readonly state: KernelState
-  /** Of the Node object. */
-  readonly addresses: readonly Ip[]
-  /** In what tunnels depend on. */
-  readonly changed: boolean
-}
-
-/** Addresses and MTUs, whenever they may have changed. */
-function underlay$(self: NodeName, {nodes$, kernel$, config}: PairEdges): Observable<NodeAsSeen> {
-  let addresses: readonly Ip[] | undefined
-  let state: KernelState | undefined
-  let text = ''
-  return merge(
-    nodes$.pipe(
-      tap(view => {
-        if (view.synced) addresses = view.items.get(self)?.addresses ?? []
-      }),
-    ),
-    kernel$.pipe(
-      tap(view => {
-        if (view.synced) state = view.state
-      }),
-    ),
-  ).pipe(
-    throttleTime(UNDERLAY_MS, undefined, {leading: true, trailing: true}),
-    mergeMap(() => {
-      if (!state || !addresses) return []
-      const before = text
-      text = JSON.stringify(underlayOf(state, addresses, config.pairs.parent))
-      return [{state, addresses, changed: text !== before}]
-    }),
-  )
-}
-
-/** Milliseconds. Routes come and go by the thousand. */
-const UNDERLAY_MS = 100
-
-/** What an earlier process has left in the pods that the journal knows. */
-const scans = (
-  {attachments}: OpenFront,
-  standing: ReturnType<typeof createStanding>,
-  found: (key: PairKey) => void,
-  log: Logger,
-): Observable<unknown> =>
-  from([...attachments.entries.values()]).pipe(
-    filter(entry => entry.state === 'added' && !isFurther(entry.plan)),
-    mergeMap(entry => scan(sandboxOf(entry), standing, found, log), AT_ONCE),
-  )
-
-async function scan(
-  sandbox: PodSandbox,
-  standing: ReturnType<typeof createStanding>,
-  found: (key: PairKey) => void,
-  log: Logger,
-): Promise<void> {
-  await setImmediate()
-  try {
-    for (const key of await standing.scan(sandbox)) found(key)
-  } catch (error) {
-    log.warn('a pod cannot be looked through for links of pairs', {container: sandbox.containerId, err: error as Error})
-  }
-}

@@ -107,7 +107,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   const runtime = createRuntime({config, closing: edges.closing})
   const starting = startingPods(pods)
   const lookup = createLookup({config, pods, starting, definitions, devices: runtime.devices})
-  const gate = createPairGate(config.pairs.requiredSeconds * 1000)
+  const gate = createPairGate(config.pairs.requiredSeconds * 1000, edges.signal)
   const ended = endedSandboxes()
   const findSandbox = ended.without(runtime.findSandbox)
   return merge(

@@ -1,0 +1,101 @@
+/** Keeps the store in order: the objects that people read, and what others have left there. */
+import {debounceTime, filter, merge, type Observable, pipe, Subject, tap, timer} from 'rxjs'
+import type {NodeName} from '../model/facts.ts'
+import type {Logger} from '../model/logger.ts'
+import type {PairKey} from '../model/pair.ts'
+import {coalesce} from '../streams/coalesce.ts'
+import {coalesceByKey} from '../streams/keyed.ts'
+import type {PairFacts} from './pair-facts.ts'
+import {createPairPages} from './pair-pages.ts'
+import type {PairRecord} from './pair-record.ts'
+import type {PairStore} from './pair-store.ts'
+import {sweepDead} from './pair-sweep.ts'
+import type {Pods} from './pods.ts'
+
+export interface UpkeepPorts {
+  readonly self: NodeName
+  readonly store: PairStore
+  readonly facts: PairFacts
+  readonly record: PairRecord
+  readonly resyncMs: number
+  readonly ask: Pods['ask']
+  readonly log: Logger
+}
+
+/** Milliseconds. */
+const SWEEP_MS = 15_000
+
+/** `due$`: pairs whose object may have to change. */
+export function storeUpkeep(
+  {self, store, facts, record, resyncMs, ask, log}: UpkeepPorts,
+  due$: Observable<PairKey>,
+): Observable<unknown> {
+  const listed = new Subject<PairKey>()
+  /** Those that there are already have been read: they need not be written again. */
+  let pagesKnown = false
+  const pages = createPairPages({
+    self,
+    collection: store.pages,
+    pair: key => facts.pairs.get(key),
+    state: record.stateOf,
+  })
+  return merge(
+    merge(due$, listed).pipe(
+      filter(key => pagesKnown && (facts.here.has(key) || pages.has(key))),
+      coalesceByKey<PairKey, {key: PairKey; error?: unknown}>(
+        async (key, signal) =>
+          pages.write(key, signal).then(
+            () => ({key}),
+            error => ({key, error}),
+          ),
+        {
+          failed: ({error}) => error !== undefined,
+          over: ({key, error}) => error === undefined && !pages.has(key),
+          onThrow: error => ({key: '' as PairKey, error}),
+          backoff: {baseMs: 500, capMs: 60_000},
+          // For people: states that pass quickly need not be written.
+          restMs: 200,
+        },
+      ),
+      tap(({key, error}) => {
+        if (error) log.warn("a pair's object cannot be written; trying again", {pair: key, err: error as Error})
+      }),
+    ),
+    merge(store.ready$, timer(resyncMs, resyncMs)).pipe(
+      swept(store, log, async signal => {
+        // Whose sign of life we do not look for may be alive.
+        await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
+        if (pagesKnown) return
+        pagesKnown = true
+        for (const key of facts.here) listed.next(key)
+      }),
+    ),
+    merge(store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
+      swept(store, log, async signal => {
+        if (!store.isLive) return
+        const {endpoints: collection, allEndpoints: stored} = store
+        const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask}, signal)
+        if (keys.length > 0)
+          log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
+      }),
+    ),
+  )
+}
+
+/** Looks through the store, again until that succeeds. */
+const swept = (store: PairStore, log: Logger, work: (signal: AbortSignal) => Promise<void>) =>
+  pipe(
+    filter(() => store.isReady),
+    coalesce<unknown, unknown>(
+      async (_, signal) =>
+        work(AbortSignal.any([signal, AbortSignal.timeout(SWEEP_MS)])).then(
+          () => undefined,
+          error => error,
+        ),
+      {failed: error => error !== undefined, onThrow: error => error, backoff: {baseMs: 500, capMs: 60_000}},
+    ),
+    tap(error => {
+      if (error)
+        log.warn('what others have left in the store cannot be looked through; trying again', {err: error as Error})
+    }),
+  )
