@@ -1,9 +1,11 @@
-/** What `--once` finds out: whether every agent gets ready, has its routes, every pod reaches every other one, and networks come and go. */
+/** What `--once` finds out: whether every agent gets ready, has its routes, every pod reaches every other one, and the examples come true. */
 import type {NodeName} from '../model/facts.ts'
 import {describeState} from './agent-process.ts'
+import {cameTrue, type Example} from './example.ts'
 import type {Lab} from './lab.ts'
 import type {LabNode} from './node.ts'
 import type {Ping, PingResult} from './pings.ts'
+import {plural} from './text.ts'
 import {describeWays} from './ways.ts'
 
 export interface Verdict {
@@ -19,20 +21,29 @@ export interface Verdict {
 const PATIENCE = {ready: 30_000, readyPerNode: 1_000, pings: 20_000, routes: 5_000} as const
 const FAILURES_TOLD = 10
 
-/** Shows the example; resolves with whether it came true. */
-export type Shows = () => Promise<boolean>
+/** Shows an example. */
+export type Shows = () => Promise<Example>
 
-/** Of the pings, and of the example, which begins when all of them are answered. Rejects only when the lab's signal aborts. */
-export async function check(lab: Lab, example?: Shows): Promise<Verdict> {
+/**
+ * Of the pings, and of the examples, which begin when all of them are answered. Rejects only when the lab's signal aborts.
+ */
+export async function check(lab: Lab, shows: readonly Shows[] = []): Promise<Verdict> {
   const verdict = await checkPods(lab)
-  if (!example || verdict.failures.length > 0) return verdict
-  const failures = (await example()) ? [] : [`the example of attachments: ${lab.example.at(-1)?.text}`]
-  const seen = lab.example.filter(({ms}) => ms !== undefined).length
+  if (verdict.failures.length > 0) return verdict
+  const examples: Example[] = []
+  for (const show of shows) examples.push(await show())
+  const failed = examples.filter(example => !cameTrue(example))
   return {
-    summary: `${verdict.summary}; attachments: ${seen} of ${plural(lab.example.length, 'step')}`,
-    failures,
-    suspects: failures.length > 0 ? [lab.nodes[0]!.name] : [],
+    summary: [verdict.summary, ...examples.map(describeExample)].join('; '),
+    failures: failed.map(({name, steps}) => `the example of ${name}: ${steps.at(-1)?.text}`),
+    suspects: [...new Set(failed.flatMap(({nodes}) => nodes))],
   }
+}
+
+/** "attachments: 13 of 13 steps" */
+function describeExample({name, steps}: Example): string {
+  const seen = steps.filter(({ms}) => ms !== undefined).length
+  return `${name}: ${seen} of ${plural(steps.length, 'step')}`
 }
 
 async function checkPods(lab: Lab): Promise<Verdict> {
@@ -104,5 +115,3 @@ function summarise(lab: Lab, silent: readonly Ping[]): string {
     readyAfter === undefined ? 'never ready' : `ready after ${(readyAfter / 1000).toFixed(1)} s`,
   ].join('')
 }
-
-export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

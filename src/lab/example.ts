@@ -1,16 +1,11 @@
-/**
- * Networks attached and detached on running pods, shown on the example that Kactus is known by: two pods on the networks
- * green and blue. Bridges stand in for its VLANs, so both pods are on one node.
- */
-import {readdir} from 'node:fs/promises'
-import {join} from 'node:path'
-import {pathOf} from '../kube/client.ts'
-import type {Family} from '../model/ip.ts'
-import type {IfIndex} from '../model/net.ts'
+/** An example is shown in steps: something is done, and what follows is waited for. Here is what all examples share. */
+import {pathOf, type RequestOptions} from '../kube/client.ts'
+import type {Ip} from '../model/ip.ts'
 import {sleep} from '../streams/lifetime.ts'
-import {Inside, type InterfaceSeen} from './inside.ts'
+import {Inside} from './inside.ts'
 import type {Lab} from './lab.ts'
-import type {LabPod} from './pods.ts'
+import type {LabNode} from './node.ts'
+import {type LabPod, podText} from './pods.ts'
 
 /** One thing that was to be seen. */
 export interface Step {
@@ -22,6 +17,26 @@ export interface Step {
   readonly ms: number | undefined
 }
 
+/** What has been shown so far. */
+export interface Example {
+  readonly name: string
+  /** Where it takes place. */
+  readonly nodes: readonly string[]
+  readonly steps: Step[]
+  /** What people may give to kubectl, once all has come true and stays. */
+  hint?: string
+}
+
+/** What is to be shown. */
+export interface Story {
+  readonly name: string
+  /** How many it takes place on at most. */
+  readonly nodes: number
+  readonly hint: string
+  /** Rejects when something does not come true. */
+  readonly tell: (stage: Stage) => Promise<void>
+}
+
 export interface ExampleOptions {
   /** Ends with the pods' deletion. */
   readonly remove: boolean
@@ -29,254 +44,161 @@ export interface ExampleOptions {
   readonly tell: (step: Step) => void
 }
 
-/** "net" and twelve digits of the name's MD5. */
-const NETWORKS = {
-  green: {ifname: 'net9f27410725ab', ranges: {4: '192.168.42', 6: 'fd10:42'}},
-  blue: {ifname: 'net48d6215903df', ranges: {4: '192.168.43', 6: 'fd10:43'}},
-} as const
-type NetworkName = keyof typeof NETWORKS
-const BOTH = ['green', 'blue'] as const
-
 /** Milliseconds until what does not come true has failed. */
-const PATIENCE = 10_000
-const START_PATIENCE = 30_000
-const STATUS = 'k8s.v1.cni.cncf.io/network-status'
+const PATIENCE = 30_000
 const MERGE_PATCH = 'application/merge-patch+json'
 const PODS = {group: '', version: 'v1', resource: 'pods', namespace: 'default'} as const
 
-/** Resolves with whether everything has come true. What fails ends it, since the rest would fail for that alone. */
-export async function showExample(lab: Lab, options: ExampleOptions): Promise<boolean> {
+export const cameTrue = ({steps}: Pick<Example, 'steps'>): boolean => steps.every(({ms}) => ms !== undefined)
+
+/** What fails ends it, since the rest would fail for that alone. It is kept in `lab.examples`, too. */
+export async function showExample(lab: Lab, story: Story, options: ExampleOptions): Promise<Example> {
+  const nodes = lab.nodes.slice(0, story.nodes)
+  const example: Example = {name: story.name, nodes: nodes.map(({name}) => name), steps: []}
+  lab.examples.push(example)
   const tell = (step: Step) => {
-    lab.example.push(step)
+    example.steps.push(step)
     options.tell(step)
   }
-  const example = new Example(lab, {...options, tell})
+  const stage = new Stage(lab, nodes, {...options, tell})
   try {
-    await example.run()
-    return true
+    await story.tell(stage)
+    if (!options.remove) example.hint = story.hint
   } catch (error) {
     if (!(error instanceof NotSeen) && !options.signal.aborted)
       tell({at: lab.elapsed, text: `it ended: ${(error as Error).message}`, ms: undefined})
-    return false
   } finally {
-    example.close()
+    stage.leave()
   }
+  return example
 }
 
 class NotSeen extends Error {}
 
-class Example {
-  readonly #lab: Lab
-  readonly #options: ExampleOptions
-  readonly #insides: Inside[] = []
+/** A pod of an example. */
+export interface Role {
+  readonly name: string
+  readonly node: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+}
 
-  constructor(lab: Lab, options: ExampleOptions) {
-    this.#lab = lab
+export interface PingsFrom {
+  readonly from: LabPod
+  readonly addresses: readonly Ip[]
+}
+
+/** Where a story is told: its pods are in the namespace default, and nobody else's pings go to them. */
+export class Stage {
+  readonly lab: Lab
+  readonly nodes: readonly LabNode[]
+  readonly remove: boolean
+  readonly #options: ExampleOptions
+  /** By the namespace's name. */
+  readonly #insides = new Map<string, Inside>()
+
+  constructor(lab: Lab, nodes: readonly LabNode[], options: ExampleOptions) {
+    this.lab = lab
+    this.nodes = nodes
+    this.remove = options.remove
     this.#options = options
   }
 
-  close(): void {
-    for (const inside of this.#insides) inside.close()
-  }
-
-  async run(): Promise<void> {
-    const node = this.#lab.nodes[0]!
-    for (const name of BOTH) await this.#define(name)
-    const apps = await this.#step(
-      `app1 and app2 start on ${node.name} with green and blue`,
-      START_PATIENCE,
-      async () => {
-        for (const name of ['app1', 'app2']) await this.#create(name, node.name)
-        return () => this.#started()
-      },
-    )
-    const [app1, app2] = await Promise.all(apps.map(pod => this.#open(pod)))
-    await this.#told('app1', app1!)
-    for (const network of BOTH) await this.#ping(network, apps, app2!)
-
-    const green = await app1!.look(NETWORKS.green.ifname)
-    await this.#edit('blue is taken from the running app1', ['green'], app1!)
-    await this.#ping('green', apps, app2!)
-    await this.#edit('blue is given back to it', BOTH, app1!)
-    await this.#ping('blue', apps, app2!)
-
-    await node.agent.stop('SIGKILL')
-    await this.#annotate('app1', ['green'])
-    await this.#step(
-      `${node.name}'s agent is killed, blue taken from app1 meanwhile: gone after its restart`,
-      PATIENCE,
-      async () => {
-        await node.agent.start()
-        return async () => (await this.#has(app1!, ['green'])) && (await this.#same(app1!, green?.index))
-      },
-    )
-    await this.#ping('green', apps, app2!)
-    await this.#edit('blue is given back to it', BOTH, app1!)
-    await this.#ping('blue', apps, app2!)
-    if (this.#options.remove) await this.#delete(apps)
-  }
-
   /** Does something, then looks again and again until what follows is there. */
-  async #step<T>(text: string, patience: number, act: () => Promise<() => Promise<T | undefined | false>>): Promise<T> {
+  async step<T>(text: string, act: () => Promise<() => Promise<T | undefined | false>>): Promise<T> {
     const {signal, tell} = this.#options
     const began = performance.now()
     const look = await act()
     for (;;) {
       signal.throwIfAborted()
+      const looked = performance.now()
       const seen = await look()
-      const ms = performance.now() - began
+      const now = performance.now()
+      const ms = now - began
       if (seen !== undefined && seen !== false) {
-        tell({at: this.#lab.elapsed, text, ms})
+        tell({at: this.lab.elapsed, text, ms})
         return seen
       }
-      if (ms > patience) {
-        tell({at: this.#lab.elapsed, text: `${text}: not within ${patience / 1000} s`, ms: undefined})
+      if (ms > PATIENCE) {
+        tell({at: this.lab.elapsed, text: `${text}: not within ${PATIENCE / 1000} s`, ms: undefined})
         throw new NotSeen()
       }
       // Exact where it is quick, and no burden where it is not.
-      await sleep(ms < 200 ? 1 : 20, signal)
+      await sleep(Math.max(ms < 200 ? 1 : 20, now - looked), signal)
     }
   }
 
-  async #define(name: NetworkName): Promise<void> {
-    const {ranges} = NETWORKS[name]
-    const range = {
-      4: {subnet: `${ranges[4]}.0/24`, rangeStart: `${ranges[4]}.10`, rangeEnd: `${ranges[4]}.99`},
-      6: {subnet: `${ranges[6]}::/64`},
+  /** Everything is asked once, then again what has not been answered. */
+  async reach(text: string, pings: readonly PingsFrom[]): Promise<void> {
+    let silent = pings
+    await this.step(text, async () => async () => {
+      const asked = silent.map(async ({from, addresses}) => {
+        const answers = await this.lab.pingAddresses(from, addresses)
+        return {from, addresses: addresses.filter((_, i) => answers[i] === undefined)}
+      })
+      silent = (await Promise.all(asked)).filter(({addresses}) => addresses.length > 0)
+      return silent.length === 0
+    })
+  }
+
+  /** To the API server. */
+  request(method: string, path: string, more: Omit<RequestOptions, 'signal'> = {}): Promise<unknown> {
+    return this.lab.client.request(method, path, {...more, signal: this.#options.signal})
+  }
+
+  async create({name, node, ...metadata}: Role): Promise<void> {
+    this.lab.apart.add(name)
+    const spec = {nodeName: node, containers: [{name: 'namespace', image: 'none'}]}
+    const body = {apiVersion: 'v1', kind: 'Pod', metadata: {labels: {app: name}, ...metadata, name}, spec}
+    await this.request('POST', pathOf(PODS), {body})
+  }
+
+  async annotate(name: string, annotations: Readonly<Record<string, string>>): Promise<void> {
+    const body = {metadata: {annotations}}
+    await this.request('PATCH', pathOf(PODS, name), {body, contentType: MERGE_PATCH})
+  }
+
+  async annotationsOf(name: string): Promise<Readonly<Record<string, string>>> {
+    const {metadata} = (await this.request('GET', pathOf(PODS, name))) as {
+      metadata: {annotations?: Record<string, string>}
     }
-    const ipam = {
-      type: 'host-local',
-      dataDir: this.#leases,
-      ranges: this.#families.map(family => [range[family]]),
-    }
-    const config = JSON.stringify({cniVersion: '1.0.0', bridge: `br-${name}`, ipam})
-    const body = {apiVersion: 'kaloom.com/v1', kind: 'Network', metadata: {name}, spec: {plugin: 'bridge', config}}
-    const path = pathOf({group: 'kaloom.com', version: 'v1', resource: 'networks', namespace: 'default'})
-    await this.#lab.client.request('POST', path, {body, signal: this.#options.signal})
+    return metadata.annotations ?? {}
   }
 
-  get #families(): readonly Family[] {
-    return this.#lab.plan.families
+  /** Undefined: it has no network yet. */
+  pod(name: string): LabPod | undefined {
+    return this.lab.pods.find(pod => podText(pod) === name && pod.addMs !== undefined)
   }
 
-  /** Of nobody else's networks of these names. */
-  get #leases(): string {
-    return join(this.#lab.folder, 'leases')
+  /** Undefined: some of them have no network yet. */
+  pods(names: readonly string[]): readonly LabPod[] | undefined {
+    const pods = names.flatMap(name => this.pod(name) ?? [])
+    return pods.length === names.length ? pods : undefined
   }
 
-  async #create(name: string, nodeName: string): Promise<void> {
-    const body = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {name, labels: {app: name}, annotations: {networks: listOf(BOTH)}},
-      spec: {nodeName, containers: [{name: 'namespace', image: 'none'}]},
-    }
-    await this.#lab.client.request('POST', pathOf(PODS), {body, signal: this.#options.signal})
+  isGone(name: string): boolean {
+    return !this.lab.pods.some(pod => podText(pod) === name)
   }
 
-  /** With all of their interfaces in place. */
-  async #started(): Promise<readonly [LabPod, LabPod] | undefined> {
-    const [app1, app2] = ['app1', 'app2'].map(name => this.#lab.pods.find(pod => pod.name === name && pod.addMs))
-    if (!app1 || !app2) return undefined
-    for (const pod of [app1, app2]) {
-      const inside = await Inside.open(pod.netns)
-      try {
-        if (!(await this.#has(inside, BOTH))) return undefined
-      } finally {
-        inside.close()
-      }
-    }
-    return [app1, app2]
-  }
-
-  async #open(pod: LabPod): Promise<Inside> {
-    const inside = await Inside.open(pod.netns)
-    this.#insides.push(inside)
+  /** Kept open until the pod is deleted here. */
+  async inside({netns}: LabPod): Promise<Inside> {
+    const inside = this.#insides.get(netns) ?? (await Inside.open(netns))
+    this.#insides.set(netns, inside)
     return inside
   }
 
-  async #told(name: string, inside: Inside): Promise<void> {
-    await this.#step(
-      `${name}'s annotation network-status tells of both, with their addresses`,
-      PATIENCE,
-      async () => async () => {
-        const {metadata} = (await this.#lab.client.request('GET', pathOf(PODS, name), {
-          signal: this.#options.signal,
-        })) as {metadata: {annotations?: Record<string, string>}}
-        const statuses = JSON.parse(metadata.annotations?.[STATUS] ?? '[]') as Status[]
-        for (const network of BOTH) {
-          const status = statuses.find(each => each.name === `default/${network}`)
-          const seen = await inside.look(NETWORKS[network].ifname)
-          const addresses = seen?.addresses.map(String).sort().join(' ')
-          if (status?.interface !== seen?.name || status?.ips?.toSorted().join(' ') !== addresses) return false
-        }
-        return true
-      },
-    )
+  async delete(name: string): Promise<void> {
+    // What is held open would keep its namespace.
+    this.leave(this.pod(name)?.netns)
+    await this.request('DELETE', pathOf(PODS, name))
   }
 
-  async #ping(network: NetworkName, [app1]: readonly LabPod[], app2: Inside): Promise<void> {
-    const seen = await app2.look(NETWORKS[network].ifname)
-    const addresses = seen?.addresses ?? []
-    await this.#step(`app1 reaches app2 over ${network}: ${addresses.join(' ')}`, PATIENCE, async () => async () => {
-      const answers = await this.#lab.pingAddresses(app1!, addresses)
-      return answers.length === this.#families.length && answers.every(ms => ms !== undefined)
-    })
+  /** @param netns one of them @default all */
+  leave(netns?: string): void {
+    for (const [name, inside] of this.#insides) {
+      if (netns !== undefined && name !== netns) continue
+      inside.close()
+      this.#insides.delete(name)
+    }
   }
-
-  async #edit(text: string, networks: readonly NetworkName[], inside: Inside): Promise<void> {
-    await this.#step(text, PATIENCE, async () => {
-      await this.#annotate('app1', networks)
-      return () => this.#has(inside, networks)
-    })
-  }
-
-  async #annotate(name: string, networks: readonly NetworkName[]): Promise<void> {
-    await this.#lab.client.request('PATCH', pathOf(PODS, name), {
-      body: {metadata: {annotations: {networks: listOf(networks)}}},
-      contentType: MERGE_PATCH,
-      signal: this.#options.signal,
-    })
-  }
-
-  /** Whether a pod has these networks, up and with an address of each family, and none else. */
-  async #has(inside: Inside, networks: readonly NetworkName[]): Promise<boolean> {
-    const seen = await inside.all()
-    const whole = (one: InterfaceSeen | undefined) =>
-      one?.up === true && this.#families.every(family => one.addresses.some(ip => ip.family === family))
-    return BOTH.every(network => {
-      const one = seen.get(NETWORKS[network].ifname)
-      return networks.includes(network) ? whole(one) : one === undefined
-    })
-  }
-
-  /** Whether green is still the interface that it was. */
-  async #same(inside: Inside, index: IfIndex | undefined): Promise<boolean> {
-    return (await inside.look(NETWORKS.green.ifname))?.index === index
-  }
-
-  async #delete(apps: readonly LabPod[]): Promise<void> {
-    // What is held open would keep their namespaces.
-    this.close()
-    await this.#step('app1 and app2 are deleted: nothing of them is left', PATIENCE, async () => {
-      for (const {name} of apps)
-        await this.#lab.client.request('DELETE', pathOf(PODS, name), {signal: this.#options.signal})
-      return async () =>
-        apps.every(app => !this.#lab.pods.some(pod => pod.name === app.name)) && (await leasesIn(this.#leases)) === 0
-    })
-  }
-}
-
-interface Status {
-  readonly name: string
-  readonly interface?: string
-  readonly ips?: readonly string[]
-}
-
-const listOf = (networks: readonly NetworkName[]): string => JSON.stringify(networks.map(name => ({name})))
-
-/** Addresses that are still given out: host-local keeps a file for each. */
-async function leasesIn(folder: string): Promise<number> {
-  const files = await readdir(folder, {recursive: true}).catch(() => [])
-  return files.filter(file => /[/]\d+[.]\d+[.]|[/][\da-f]*:/.test(file)).length
 }

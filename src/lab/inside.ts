@@ -10,6 +10,8 @@ export interface InterfaceSeen {
   readonly name: string
   readonly index: IfIndex
   readonly up: boolean
+  /** "veth", "vxlan". */
+  readonly kind: string | undefined
   /** Without link-local ones. */
   readonly addresses: readonly Ip[]
 }
@@ -34,9 +36,9 @@ export class Inside {
       ({index}) => index,
     )
     return new Map(
-      links.map(({name, index, up}) => [
+      links.map(({name, index, up, kind}) => [
         name,
-        {name, index, up, addresses: (global.get(index) ?? []).map(({ip}) => ip)},
+        {name, index, up, kind, addresses: (global.get(index) ?? []).map(({ip}) => ip)},
       ]),
     )
   }

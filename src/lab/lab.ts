@@ -11,16 +11,17 @@ import {sleep} from '../streams/lifetime.ts'
 import {nodeStream} from '../streams/nodes.ts'
 import {describeState} from './agent-process.ts'
 import {type ControlPlane, startControlPlane} from './control-plane.ts'
-import type {Step} from './example.ts'
+import type {Example} from './example.ts'
 import {expectedRoutes} from './expected-routes.ts'
 import {LabPods} from './lab-pods.ts'
 import {mapLimited} from './limit.ts'
 import {objectNews, routeNews} from './news.ts'
 import {LabNode, type NodeReports} from './node.ts'
 import {createDefinitions, createObjects} from './objects.ts'
+import {type PairSeen, pairStream} from './pair-seen.ts'
 import {type Ping, type PingResult, pairsOf, pingEach, pingFrom, pingKey} from './pings.ts'
 import {allNamespaces, type LabPlan, type LabSize, planLab, urlAt} from './plan.ts'
-import type {LabPod} from './pods.ts'
+import {type LabPod, podText} from './pods.ts'
 import {API_PORT, startRelay} from './relay-process.ts'
 import {Run} from './run.ts'
 import {createSandboxes} from './sandboxes.ts'
@@ -78,8 +79,11 @@ export class Lab {
   readonly pings = new Map<string, PingResult>()
   /** The newest last. */
   readonly events: LabEvent[] = []
-  /** What was shown of networks attached and detached. */
-  readonly example: Step[] = []
+  readonly examples: Example[] = []
+  /** Pods of the examples, by `podText`: they have pings of their own. */
+  readonly apart = new Set<string>()
+  /** Of the API server. */
+  pairObjects: ReadonlyMap<string, PairSeen> = new Map()
   /** Of the API server; undefined until they are read. */
   nodeObjects: ReadonlyMap<NodeName, NodeFacts> | undefined
   /** Milliseconds from the start until every agent was ready. */
@@ -119,7 +123,8 @@ export class Lab {
 
   /** Who is to reach whom. */
   get pairs(): readonly Ping[] {
-    return pairsOf(this.pods, this.plan.families)
+    const pods = this.pods.filter(pod => !this.apart.has(podText(pod)))
+    return pairsOf(pods, this.plan.families)
   }
 
   get nodes(): readonly LabNode[] {
@@ -229,6 +234,11 @@ export class Lab {
     )
     this.#tell({text: `API server (${plane.name}) at ${plane.url}`})
     await createDefinitions(this.#client, this.#signal)
+    this.#watching.add(
+      pairStream(this.#client).subscribe(view => {
+        if (view.synced) this.pairObjects = view.items
+      }),
+    )
   }
 
   async #startNodes(): Promise<void> {

@@ -1,14 +1,16 @@
 /** `npm run lab`: the door. Exit status: 0 all is well, 1 something failed, 2 the command line is wrong, 130 interrupted. */
 
 import {sleep} from '../streams/lifetime.ts'
-import {check, plural, type Shows, type Verdict} from './check.ts'
+import {check, type Shows, type Verdict} from './check.ts'
 import {type Step, showExample} from './example.ts'
+import {ATTACHMENTS} from './example-attachments.ts'
+import {PAIRS} from './example-pairs.ts'
 import {type Lab, type LabEvent, startLab} from './lab.ts'
 import {type LabArguments, parseArguments, USAGE, UsageError} from './options.ts'
-import {annotateLine, eventLine, kubectlLine, picture, stepLine} from './picture.ts'
+import {eventLine, kubectlLine, picture, stepLine} from './picture.ts'
 import {LeftBehind} from './run.ts'
 import {Screen} from './screen.ts'
-import {paint} from './text.ts'
+import {paint, plural} from './text.ts'
 
 /** Milliseconds. */
 const REDRAW = 200
@@ -43,7 +45,7 @@ async function main(args: string[]): Promise<number> {
 /** From the lab's start to its end. */
 async function present(
   lab: Lab,
-  {once, attachments}: LabArguments,
+  {once, attachments, pairs}: LabArguments,
   screen: Screen | undefined,
   stop: AbortSignal,
 ): Promise<number> {
@@ -54,9 +56,10 @@ async function present(
     const tell = (step: Step) => {
       if (!screen) print(`${clock(lab)} ${paint(stepLine(step), false)}`)
     }
-    const example = attachments ? () => showExample(lab, {remove: once, signal: stop, tell}) : undefined
-    if (once) verdict = await check(lab, example)
-    else await live(lab, example, screen === undefined, stop)
+    const stories = [...(attachments ? [ATTACHMENTS] : []), ...(pairs ? [PAIRS] : [])]
+    const shows = stories.map(story => () => showExample(lab, story, {remove: once, signal: stop, tell}))
+    if (once) verdict = await check(lab, shows)
+    else await live(lab, shows, screen === undefined, stop)
   } finally {
     clearInterval(drawing)
     screen?.draw(picture(lab, screen.columns, screen.rows))
@@ -71,9 +74,9 @@ async function present(
   return verdict && verdict.failures.length > 0 ? 1 : 0
 }
 
-/** Until it is stopped: pings everybody, again and again; the example comes after the first time. */
-async function live(lab: Lab, example: Shows | undefined, inLines: boolean, stop: AbortSignal): Promise<void> {
-  let next = example
+/** Until it is stopped: pings everybody, again and again; the examples come after the first time. */
+async function live(lab: Lab, shows: readonly Shows[], inLines: boolean, stop: AbortSignal): Promise<void> {
+  const left = [...shows]
   await lab.ready(READY_PATIENCE).catch(() => {})
   let said = ''
   while (!stop.aborted) {
@@ -84,11 +87,11 @@ async function live(lab: Lab, example: Shows | undefined, inLines: boolean, stop
     const news = `${results.length - silent.length} of ${plural(results.length, 'ping')} answered${example}`
     if (inLines && news !== said && !stop.aborted) print(paint(eventLine({at: lab.elapsed, text: news}), false))
     said = news
-    if (next && !stop.aborted) {
-      await next()
-      if (inLines) print(annotateLine(lab))
+    for (const show of left.splice(0)) {
+      if (stop.aborted) break
+      const {hint} = await show()
+      if (hint && inLines) print(kubectlLine(lab, hint))
     }
-    next = undefined
     await sleep(Math.max(PING_PAUSE, 2 * (performance.now() - began)), stop)
   }
 }

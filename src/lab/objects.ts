@@ -20,7 +20,7 @@ const podsPath = (namespace: string, name?: string): string =>
 /** Resolves when what they define is served. */
 export async function createDefinitions(client: KubeClient, signal: AbortSignal): Promise<void> {
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-  for (const file of await readdir(CRDS)) {
+  for (const file of (await readdir(CRDS)).filter(name => name.endsWith('.yaml'))) {
     const body = parse(await readFile(join(CRDS, file), 'utf8'))
     await client.request('POST', path, {body, signal})
     await established(client, `${path}/${body.metadata.name}`, signal)

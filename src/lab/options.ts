@@ -13,7 +13,8 @@ export const USAGE = `Usage: npm run lab -- [options]
   --backend B        how the agents reach other nodes' pods: auto, direct or vxlan (default auto: direct on the node's
                      own subnet, vxlan beyond)
   --no-attachments   leave out the example of networks that are attached to running pods and taken away again
-  --once             check that every pod reaches every other one and that the example works, print a summary, and end:
+  --no-pairs         leave out the example of pods that are connected in pairs
+  --once             check that every pod reaches every other one and that the examples work, print a summary, and end:
                      non-zero on any failure
   --help             print this
 
@@ -27,6 +28,7 @@ export interface LabArguments {
   readonly topology: Topology
   readonly backend: BackendName
   readonly attachments: boolean
+  readonly pairs: boolean
   readonly once: boolean
   readonly help: boolean
 }
@@ -39,7 +41,7 @@ const MIXED_LEAST = 3
 
 /** Throws {@link UsageError}. */
 export function parseArguments(args: string[]): LabArguments {
-  const {nodes, pods, family, l3, mixed, backend, attachments, once, help} = parse(args)
+  const {nodes, pods, family, l3, mixed, backend, attachments, pairs, once, help} = parse(args)
   if (family !== '4' && family !== '6' && family !== 'dual')
     throw new UsageError(`--family is 4, 6 or dual, not "${family}"`)
   if (backend !== 'auto' && backend !== 'direct' && backend !== 'vxlan')
@@ -52,6 +54,7 @@ export function parseArguments(args: string[]): LabArguments {
     topology: l3 ? 'l3' : mixed ? 'mixed' : 'l2',
     backend,
     attachments,
+    pairs,
     once,
     help,
   }
@@ -70,6 +73,7 @@ function parse(args: string[]) {
         mixed: {type: 'boolean', default: false},
         backend: {type: 'string', default: 'auto'},
         attachments: {type: 'boolean', default: true},
+        pairs: {type: 'boolean', default: true},
         once: {type: 'boolean', default: false},
         help: {type: 'boolean', short: 'h', default: false},
       },

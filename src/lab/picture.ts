@@ -1,19 +1,21 @@
 /** The lab as lines of text: its nodes, who reaches whom, and what happened last. Pure. */
 import type {Family} from '../model/ip.ts'
 import type {AgentState} from './agent-process.ts'
-import type {Step} from './example.ts'
+import {cameTrue, type Step} from './example.ts'
 import type {Lab, LabEvent} from './lab.ts'
 import type {LabNode} from './node.ts'
+import type {PairSeen} from './pair-seen.ts'
 import {pingKey} from './pings.ts'
 import {type LabPod, podText} from './pods.ts'
 import type {PeerRoutes} from './route-watch.ts'
-import {type Line, type Span, type Style, table, width} from './text.ts'
+import {type Line, plural, type Span, type Style, table, width} from './text.ts'
 import {describeWays} from './ways.ts'
 
 /** What of a lab is shown. */
 export type Shown = Pick<
   Lab,
-  'id' | 'elapsed' | 'plan' | 'pods' | 'pairs' | 'pings' | 'events' | 'example' | 'nodeObjects' | 'kubeconfig'
+  | ('id' | 'elapsed' | 'plan' | 'pods' | 'pairs' | 'pings' | 'events' | 'examples' | 'nodeObjects' | 'pairObjects')
+  | 'kubeconfig'
 > & {
   readonly controlPlane: Pick<Lab['controlPlane'], 'name' | 'url'>
   readonly nodes: readonly Pick<LabNode, 'name' | 'plan' | 'agent' | 'routes'>[]
@@ -27,7 +29,7 @@ const GAP = '   '
 /** At most `rows` lines, meant for `columns`. */
 export function picture(lab: Shown, columns: number, rows: number): Line[] {
   const head: Line[] = [title(lab), [{text: kubectlLine(lab), style: 'dim'}], []]
-  const body = [...nodeTable(lab), ...pingTables(lab, columns), ...exampleLines(lab)]
+  const body = [...nodeTable(lab), ...pingTables(lab, columns), ...pairTable(lab), ...exampleLines(lab)]
   const free = rows - head.length - body.length - 1
   const events = lab.events.slice(-Math.max(EVENTS.least, Math.min(EVENTS.most, free))).map(eventLine)
   const tail: Line[] = [[], ...events]
@@ -38,12 +40,9 @@ export function picture(lab: Shown, columns: number, rows: number): Line[] {
   return [...head, ...body.slice(0, Math.max(0, room - 1)), note, ...tail].slice(0, rows)
 }
 
-export const kubectlLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>): string =>
-  `kubectl --kubeconfig ${kubeconfig} get nodes`
-
-/** For people to try, once the example's pods are there. */
-export const annotateLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>): string =>
-  `kubectl --kubeconfig ${kubeconfig} annotate pod app1 networks='[{"name":"green"}]' --overwrite`
+/** For people to try. */
+export const kubectlLine = ({kubeconfig}: Pick<Lab, 'kubeconfig'>, what = 'get nodes'): string =>
+  `kubectl --kubeconfig ${kubeconfig} ${what}`
 
 export function stepLine({text, ms}: Step): Line {
   const style = ms === undefined ? 'bad' : 'good'
@@ -54,10 +53,29 @@ export function stepLine({text, ms}: Step): Line {
   ]
 }
 
-function exampleLines(lab: Shown): Line[] {
-  if (lab.example.length === 0) return []
-  const hint: Line[] = lab.pods.some(({name}) => name === 'app1') ? [[span(annotateLine(lab), 'dim')]] : []
-  return [[], [span('ATTACHMENTS', 'dim')], ...lab.example.map(stepLine), ...hint]
+/** The last one whole; of those before it that came true the number of steps. */
+const exampleLines = (lab: Shown): Line[] =>
+  lab.examples.flatMap((example, i) => {
+    const {name, steps, hint} = example
+    const brief = i < lab.examples.length - 1 && cameTrue(example)
+    return [
+      [],
+      [span(name.toUpperCase(), 'dim'), ...(brief ? [span(`${GAP}✔ ${plural(steps.length, 'step')}`, 'good')] : [])],
+      ...(brief ? [] : steps.map(stepLine)),
+      ...(hint ? [[span(kubectlLine(lab, hint), 'dim')]] : []),
+    ]
+  })
+
+function pairTable({pairObjects}: Shown): Line[] {
+  if (pairObjects.size === 0) return []
+  const heads = ['PAIR', '', 'NODES', 'KIND', 'STATE']
+  const rows = [...pairObjects.values()].map(({ends, kind, vni, state}: PairSeen) => [
+    ...[0, 1].map(i => span(ends[i] ? `${ends[i].pod}:${ends[i].interface}` : '')),
+    span([...new Set(ends.map(({node}) => node))].join(' ')),
+    span([kind, vni].join(' ').trim()),
+    span(state, state === 'up' ? 'good' : 'warn'),
+  ])
+  return [[], ...table([heads.map(head => span(head, 'dim')), ...rows], GAP)]
 }
 
 export function eventLine({at, node, text, mood}: LabEvent): Line {

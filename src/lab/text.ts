@@ -40,3 +40,5 @@ export const paint = (line: Line, colour: boolean): string =>
     .map(({text, style}) => (colour && style && text.trim() ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text))
     .join('')
     .trimEnd()
+
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -1,7 +1,9 @@
 /** What the lab reads and shows, without making anything. */
 import test from 'ava'
+import type {Step} from '../../src/lab/example.ts'
 import {nodeObject} from '../../src/lab/objects.ts'
 import {parseArguments} from '../../src/lab/options.ts'
+import {projectPair} from '../../src/lab/pair-seen.ts'
 import {picture, type Shown} from '../../src/lab/picture.ts'
 import {pairsOf, pingKey} from '../../src/lab/pings.ts'
 import {planLab} from '../../src/lab/plan.ts'
@@ -13,8 +15,8 @@ import {projectNode} from '../../src/streams/nodes.ts'
 
 const said = (...args: string[]): string => {
   try {
-    const {nodes, podsPerNode, family, topology, backend, attachments, once} = parseArguments(args)
-    return `${nodes} x ${podsPerNode}, ${family}, ${topology}, ${backend}${attachments ? '' : ', no attachments'}${once ? ', once' : ''}`
+    const {nodes, podsPerNode, family, topology, backend, attachments, pairs, once} = parseArguments(args)
+    return `${nodes} x ${podsPerNode}, ${family}, ${topology}, ${backend}${attachments ? '' : ', no attachments'}${pairs ? '' : ', no pairs'}${once ? ', once' : ''}`
   } catch (error) {
     return (error as Error).message
   }
@@ -27,6 +29,7 @@ for (const [args, want] of [
   ['--l3 --nodes 1 --backend vxlan', '1 x 2, dual, l3, vxlan'],
   ['--mixed --backend=direct', '3 x 2, dual, mixed, direct'],
   ['--no-attachments --once', '3 x 2, dual, l2, auto, no attachments, once'],
+  ['--no-pairs', '3 x 2, dual, l2, auto, no pairs'],
   ['--nodes 51', '--nodes takes a whole number from 1 to 50, not "51"'],
   ['--nodes 0', '--nodes takes a whole number from 1 to 50, not "0"'],
   ['--nodes 1e1', '--nodes takes a whole number from 1 to 50, not "1e1"'],
@@ -60,7 +63,8 @@ function halfWay(family: 'dual' | '4'): Shown {
     pairs,
     pings: new Map(pairs.slice(0, 2).map((pair, i) => [pingKey(pair), {...pair, ms: i === 0 ? 0.123 : undefined}])),
     events: [{at: 1234, node: 'n1', text: 'agent ready', mood: 'good'}],
-    example: [],
+    examples: [],
+    pairObjects: new Map(),
     nodeObjects: new Map(objects.map(object => [object.name, object])),
     kubeconfig: '/x/kubeconfig',
     controlPlane: {name: 'embedded', url: 'http://127.0.0.1:1'},
@@ -135,24 +139,64 @@ n1     192.168.100.1   10.244.1.0/24    1 of 1 direct   1 of 1 up, ADD 3.14 ms
   )
 })
 
-test('what the example has shown is below the pings', t => {
+test('what the examples have shown is below the pings: of an earlier one the steps only where one has failed', t => {
   const lab = halfWay('4')
-  const example = [
-    {at: 1, text: 'blue is taken from the running app1', ms: 3.456},
-    {at: 2, text: 'blue is given back to it: not within 10 s', ms: undefined},
-  ]
-  const pods = [...lab.pods, {...lab.pods[0]!, name: 'app1'}]
-  const lines = shown({...lab, example, pods}, 140).split('\n')
-  t.deepEqual(lines.slice(-8), [
+  const taken = {at: 1, text: 'blue is taken from the running app1', ms: 3.456}
+  const late = {at: 2, text: 'blue is given back to it: not within 10 s', ms: undefined}
+  const below = (...steps: Step[]) => {
+    const examples = [
+      {name: 'attachments', nodes: ['n1'], steps, hint: 'annotate pod app1 x=y'},
+      {name: 'pairs', nodes: ['n1'], steps: [{at: 3, text: 'they reach each other', ms: 12.34}]},
+    ]
+    const lines = shown({...lab, examples}, 140).split('\n')
+    return lines.slice(
+      lines.findIndex(line => line.startsWith('ATTACHMENTS')),
+      -3,
+    )
+  }
+  t.deepEqual(below(taken), [
+    'ATTACHMENTS   ✔ 1 step',
+    'kubectl --kubeconfig /x/kubeconfig annotate pod app1 x=y',
     '',
+    'PAIRS',
+    '✔ they reach each other   12.3 ms',
+  ])
+  t.deepEqual(below(taken, late).slice(0, 4), [
     'ATTACHMENTS',
     '✔ blue is taken from the running app1   3.46 ms',
     '✘ blue is given back to it: not within 10 s',
-    `kubectl --kubeconfig /x/kubeconfig annotate pod app1 networks='[{"name":"green"}]' --overwrite`,
-    '',
-    '   1.2 s  n1   agent ready',
-    '',
+    'kubectl --kubeconfig /x/kubeconfig annotate pod app1 x=y',
   ])
+})
+
+test('pairs are listed with their nodes and states, whatever somebody has written', t => {
+  const ends = (...names: string[]) =>
+    names.map((pod, i) => ({
+      namespace: pod === 'y' ? 'team' : 'default',
+      pod,
+      interface: `in${i + 1}`,
+      node: `n${i + 1}`,
+    }))
+  const objects = [
+    {spec: {ends: ends('x', 'y'), vni: 7}, status: {state: 'up', kind: 'vxlan', node: 'n1'}},
+    {spec: {ends: [{pod: 'z', interface: 'in\u001b1'}]}, status: {state: 'waiting'}},
+    {spec: {ends: []}},
+  ].map((object, i) => [`${i}`, projectPair({metadata: {namespace: 'default'}, ...object})] as const)
+  const lines = shown({...halfWay('4'), pairObjects: new Map(objects)}, 140).split('\n')
+  t.deepEqual(
+    lines.slice(
+      lines.findIndex(line => line.startsWith('PAIR ')),
+      -3,
+    ),
+    [
+      'PAIR                  NODES   KIND      STATE',
+      'x:in1    team/y:in2   n1 n2   vxlan 7   up',
+      'z:in?1                                  waiting',
+      '',
+    ],
+  )
+  for (const broken of [{}, {spec: {ends: 7}}, {spec: {ends: [null]}}])
+    t.throws(() => projectPair({metadata: {namespace: 'default'}, ...broken}), {instanceOf: TypeError})
 })
 
 test('a picture counts the routes by their ways', t => {

@@ -6,21 +6,18 @@ import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
 import {check} from '../../src/lab/check.ts'
 import {showExample} from '../../src/lab/example.ts'
+import {ATTACHMENTS} from '../../src/lab/example-attachments.ts'
+import {PAIRS} from '../../src/lab/example-pairs.ts'
 import {startLab} from '../../src/lab/lab.ts'
 import {writeAssets} from './support-assets.ts'
-import {LabCommand, leftOvers, until} from './support-lab.ts'
+import {kubectl, LabCommand, leftOvers, until} from './support-lab.ts'
 
-const SIZE = ['--nodes', '2', '--pods', '1', '--no-attachments'] as const
+const SIZE = ['--nodes', '2', '--pods', '1', '--no-attachments', '--no-pairs'] as const
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'ng-labtest-'))
   t.teardown(() => rmSync(path, {recursive: true, force: true}))
   return path
-}
-
-const kubectl = (kubeconfig: string, ...args: string[]): string => {
-  const {stdout, stderr} = spawnSync('kubectl', ['--kubeconfig', kubeconfig, ...args], {encoding: 'utf8'})
-  return (stdout + stderr).trim()
 }
 
 test('--once: checks everything, says so in a line, and leaves nothing', async t => {
@@ -35,8 +32,8 @@ test('--once: checks everything, says so in a line, and leaves nothing', async t
   t.deepEqual(await lab.leftOvers(id), [])
 })
 
-test('--once with the example: networks come and go on running pods, and an edit made while the agent was down counts', async t => {
-  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '0', '--once'])
+test('--once with attachments: networks come and go on running pods, and an edit made while the agent was down counts', async t => {
+  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '0', '--no-pairs', '--once'])
   const id = await lab.id()
   t.is(await lab.end(), 0, lab.output + lab.errors)
   t.is(lab.output.match(/^ *[\d.]+ s +✔ .* ms$/gm)?.length, 13, lab.output)
@@ -95,7 +92,7 @@ test('a start that fails says why and leaves nothing', async t => {
 })
 
 test('the printed line for networks works, and a pod that somebody makes is one like the others', async t => {
-  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '1', '--family', '4'])
+  const lab = new LabCommand(t, ['--nodes', '1', '--pods', '1', '--family', '4', '--no-pairs'])
   const id = await lab.id()
   const [, kubeconfig] = await lab.prints(
     /^kubectl --kubeconfig (\S+) annotate pod app1 networks='\[{"name":"green"}\]' --overwrite$/m,
@@ -140,10 +137,11 @@ test('an example that does not come true fails --once, and says where', async t 
   // Somebody else's network of that name.
   const body = {apiVersion: 'kaloom.com/v1', kind: 'Network', metadata: {name: 'green'}, spec: {plugin: 'bridge'}}
   await lab.client.request('POST', '/apis/kaloom.com/v1/namespaces/default/networks', {body, signal})
-  const {failures, summary, suspects} = await check(lab, () => showExample(lab, {remove: true, signal, tell: () => {}}))
+  const shows = [ATTACHMENTS, PAIRS].map(story => () => showExample(lab, story, {remove: true, signal, tell: () => {}}))
+  const {failures, summary, suspects} = await check(lab, shows)
   t.is(failures.length, 1)
   t.regex(failures[0]!, /^the example of attachments: it ended: .*networks\.kaloom\.com "green" already exists$/)
-  t.regex(summary, /; attachments: 0 of 1 step$/)
+  t.regex(summary, /; attachments: 0 of 1 step; pairs: 10 of 10 steps$/)
   t.deepEqual(suspects, ['n1'])
 })
 

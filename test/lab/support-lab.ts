@@ -1,5 +1,5 @@
 /** The lab's command as a child process, and what must not be left of it. */
-import {type ChildProcess, spawn} from 'node:child_process'
+import {type ChildProcess, spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
 import {existsSync, mkdtempSync, readdirSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -10,7 +10,7 @@ import {markedProcesses, namespacesOf} from '../../src/lab/clean.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'lab', 'main.ts')
 /** Milliseconds. */
-const PATIENCE = 20_000
+const PATIENCE = 60_000
 
 export class LabCommand {
   readonly child: ChildProcess
@@ -72,4 +72,10 @@ export async function until<T>(
     if (performance.now() > deadline) throw new Error(`not seen: ${what}`)
     await delay(20)
   }
+}
+
+/** What it prints, errors too. */
+export const kubectl = (kubeconfig: string, ...args: string[]): string => {
+  const {stdout, stderr} = spawnSync('kubectl', ['--kubeconfig', kubeconfig, ...args], {encoding: 'utf8'})
+  return (stdout + stderr).trim()
 }
