@@ -40,7 +40,7 @@ export const firstConf = (leases: string): object => ({
 
 /** Both kinds of definitions, and a definition for each of the further networks. */
 export async function define(api: Api, leases: string): Promise<void> {
-  for (const file of await readdir(CRDS)) {
+  for (const file of (await readdir(CRDS)).filter(name => name.endsWith('.yaml'))) {
     const crd = parse(await readFile(join(CRDS, file), 'utf8')) as object
     await api.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd)
   }

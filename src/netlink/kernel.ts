@@ -1,4 +1,5 @@
 /** The kernel's network of one namespace, as a port: changes in batches, strict dumps, sysctls. */
+import {existsSync} from 'node:fs'
 import {open} from 'node:fs/promises'
 import {NetgraftError} from '../model/errors.ts'
 import {decodeError, NetlinkError} from './errors.ts'
@@ -15,10 +16,19 @@ const ENCODE_SLICE = 1000
 /** What a dump fails with when its filter names a device that is gone, or a routing table that never had a route. */
 const NOTHING_MATCHES: ReadonlySet<string> = new Set(['ENODEV', 'ENOENT'])
 
+/**
+ * Where a container has the host's /proc/sys/net: runtimes mount its own /proc/sys read-only. Whichever it is, a sysctl is
+ * that of the namespace of the thread that opens it.
+ */
+const HOST_PROC = '/host/proc'
+
+let sysctls: string | undefined
+const whereSysctlsAre = (): string => (sysctls ??= existsSync(`${HOST_PROC}/sys/net/ipv4`) ? HOST_PROC : '/proc')
+
 export interface KernelOptions {
   /** A path ("/run/netns/x", "/proc/1/ns/net") or an open descriptor. @default the process's own namespace */
   readonly netns?: string | number | undefined
-  /** Where sysctls are: a container whose own /proc/sys is read-only mounts the host's. @default "/proc" */
+  /** Where sysctls are. @default {@link HOST_PROC} where something is mounted there, else "/proc" */
   readonly proc?: string | undefined
 }
 
@@ -38,14 +48,23 @@ export class Kernel {
     const file = typeof netns === 'string' ? await open(netns, 'r') : undefined
     try {
       const fd = file?.fd ?? (netns as number | undefined)
-      return new Kernel(await NetlinkSocket.open({netns: fd, receiveBuffer: RECEIVE_BUFFER}), options.proc ?? '/proc')
+      return new Kernel(
+        await NetlinkSocket.open({netns: fd, receiveBuffer: RECEIVE_BUFFER}),
+        options.proc ?? whereSysctlsAre(),
+      )
     } finally {
       await file?.close()
     }
   }
 
   /** As {@link Kernel.open}, of an open descriptor, without waiting: the first question fails where it cannot be opened. */
-  static begin({netns, proc = '/proc'}: {readonly netns: number; readonly proc?: string | undefined}): Kernel {
+  static begin({
+    netns,
+    proc = whereSysctlsAre(),
+  }: {
+    readonly netns: number
+    readonly proc?: string | undefined
+  }): Kernel {
     return new Kernel(NetlinkSocket.begin({netns, receiveBuffer: RECEIVE_BUFFER}), proc)
   }
 

@@ -61,8 +61,8 @@ test('kubectl shows pairs and identifiers', async t => {
   const server = await startServer(t)
   await createDefinitions(server)
   const ends = [
-    {pod: 'a/primary', node: 'n1'},
-    {pod: 'a/pair', node: 'n2'},
+    {namespace: 'a', pod: 'primary', interface: 'in1', node: 'n1'},
+    {namespace: 'a', pod: 'pair', interface: 'in2', node: 'n2'},
   ]
   const at = {apiVersion: 'netgraft.dev/v1alpha1', metadata: {name: 'x', namespace: 'a'}}
   server.create({...at, kind: 'Pair', spec: {ends, vni: 4097}, status: {state: 'up', kind: 'vxlan'}})
@@ -79,7 +79,10 @@ test('kubectl shows pairs and identifiers', async t => {
       .join('')
       .trim()
   }
-  t.is(await table('namespaces/a/pairs'), 'Name=x A=a/primary B=a/pair Kind=vxlan VNI=4097 State=up')
+  t.is(
+    await table('namespaces/a/pairs'),
+    'Name=x A=primary Interface A=in1 B=pair Interface B=in2 Kind=vxlan VNI=4097 State=up',
+  )
   t.is(await table('vnis'), 'Name=4097 Pair=a/x Node=n1')
 })
 

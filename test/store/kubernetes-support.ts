@@ -18,7 +18,8 @@ export async function startServer(t: ExecutionContext): Promise<ApiServer> {
 }
 
 export async function createDefinitions(server: ApiServer): Promise<void> {
-  for (const file of await readdir(CRDS)) server.create(parse(await readFile(join(CRDS, file), 'utf8')))
+  for (const file of (await readdir(CRDS)).filter(name => name.endsWith('.yaml')))
+    server.create(parse(await readFile(join(CRDS, file), 'utf8')))
 }
 
 /** `url`: another way to it. */
