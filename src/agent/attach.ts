@@ -7,6 +7,7 @@ import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
 import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
+import type {AdminBoard} from './admin-board.ts'
 import {attachReporter} from './attach-report.ts'
 import {ATTACHMENTS_STORY} from './attach-tell.ts'
 import type {EntryChange} from './cni-entries.ts'
@@ -25,6 +26,7 @@ export interface AttachEdges {
   readonly definitions: Definitions
   readonly lookup: Lookup
   readonly findSandbox: PodPassPorts['findSandbox']
+  readonly board: Pick<AdminBoard, 'hearPod'>
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -80,6 +82,7 @@ export function attach(open: OpenFront, changes$: Observable<EntryChange>, edges
       if (pod && failed) failing.set(key, wishOf(pod))
       else failing.delete(key)
     }),
+    tap(report => edges.board.hearPod(report)),
     tap(attachReporter(log)),
   )
   return reports$.pipe(tellPods(edges, ATTACHMENTS_STORY))

@@ -1,4 +1,4 @@
-/** Where agent and shim meet. */
+/** Where agent and shim meet, and where the agent is asked what it knows. */
 import {join} from 'node:path'
 import type {Config} from '../model/config.ts'
 
@@ -7,5 +7,8 @@ type Folders = Pick<Config, 'folders'>
 /** The socket that the shim asks. */
 export const socketPath = ({folders}: Folders): string => join(folders.run, 'cni.sock')
 
-/** Where it leaves the DELs that nobody answers. */
+/** The socket of the admin API. */
+export const adminSocketPath = ({folders}: Folders): string => join(folders.run, 'admin.sock')
+
+/** Where the shim leaves the DELs that nobody answers. */
 export const spoolFolder = ({folders}: Folders): string => join(folders.state, 'spool')

@@ -34,7 +34,8 @@ export async function runAgent({configFile, env, version, signal}: AgentOptions)
   try {
     const identity = {self: config.node, machineId: await readMachineId()}
     const searchPath = env.PATH ?? ''
-    await run(flow(config, identity, {kernel, client, saved, log, metrics, searchPath, signal, closing}), signal)
+    const edges = {version, kernel, client, saved, log, metrics, searchPath, signal, closing}
+    await run(flow(config, identity, edges), signal)
     log.info('stopping; the routes stay')
   } catch (error) {
     log.fatal('stopping: a stream broke', {err: error})

@@ -1,4 +1,5 @@
 /** What is done to the links of one pair in the pods of this node: level-triggered, one pair at a time. */
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Attachments} from '../cni/attachments.ts'
 import type {Serial} from '../cni/serial.ts'
 import type {Ip} from '../model/ip.ts'
@@ -6,7 +7,7 @@ import type {NamespaceKernel, Namespaces, Sandbox} from '../model/namespace.ts'
 import {SandboxGone} from '../model/namespace.ts'
 import type {IfIndex} from '../model/net.ts'
 import type {PairKey, PairPlan, PodKey, ReadyEnd, VethPlan, VxlanPlan} from '../model/pair.ts'
-import {type Done, ensureVeth, ensureVxlan, removeEnd, standingEnds} from '../pairs/links.ts'
+import {type Done, ensureVeth, ensureVxlan, removeEnd, removeUnmarked, standingEnds} from '../pairs/links.ts'
 import type {PodSandbox} from './pod-sandbox.ts'
 
 export interface PairReport {
@@ -38,13 +39,16 @@ export interface PairBuildPorts {
 
 /** Where links of pairs may stand. What the kernel says decides; this is where it is asked. */
 export interface Standing {
-  /** Reads which pairs have links there. Rejects with what the kernel says. */
+  /** Reads which pairs have links there, and takes away those of an agent that was killed. Rejects with what the kernel says. */
   scan(sandbox: PodSandbox): Promise<readonly PairKey[]>
   note(pair: PairKey, sandbox: PodSandbox): void
   forget(pair: PairKey, sandbox: PodSandbox): void
   of(pair: PairKey): readonly PodSandbox[]
   readonly pairs: Iterable<PairKey>
 }
+
+/** Milliseconds. What is being made has its mark by then. */
+const MARK_MS = 2000
 
 export function createStanding(namespaces: Namespaces, boot: string): Standing {
   const places = new Map<PairKey, Map<string, PodSandbox>>()
@@ -67,8 +71,14 @@ export function createStanding(namespaces: Namespaces, boot: string): Standing {
       const sandbox = await open(namespaces, place, boot)
       if (!sandbox) return []
       try {
+        const isBusy = [...places.values()].some(each => each.has(place.containerId))
         const ends = await standingEnds(sandbox)
         for (const {pair} of ends) note(pair, place)
+        const unmarked = await removeUnmarked(sandbox, () => isBusy)
+        if (unmarked.length > 0) {
+          await sleep(MARK_MS)
+          await removeUnmarked(sandbox, index => !unmarked.includes(index))
+        }
         return ends.map(({pair}) => pair)
       } finally {
         await sandbox.close()
@@ -116,7 +126,6 @@ export function createPairPass(ports: PairBuildPorts): (key: PairKey) => Promise
       const sandboxes = opened.filter(each => each !== undefined)
       // Its end is on its way.
       if (sandboxes.length < places.length) return undefined
-      for (const place of places) standing.note(plan.pair.key, place)
       return plan.kind === 'veth'
         ? await ensureVeth(ports.host, plan, sandboxes as [Sandbox, Sandbox])
         : await ensureVxlan(ports.host, plan, sandboxes[0]!, ports.device(plan.local))
@@ -129,12 +138,15 @@ export function createPairPass(ports: PairBuildPorts): (key: PairKey) => Promise
     const isBuilt = plan?.kind === 'veth' || plan?.kind === 'vxlan'
     // What stands may be of use again: the other end is only not ready, or not heard of.
     if (plan?.kind === 'waiting' && plan.waitsFor !== 'peer') return undefined
-    const removed = await removeBut(key, new Set(isBuilt ? plan.ends.map(({sandbox}) => sandbox) : []))
-    if (!isBuilt) return removed ? 'removed' : undefined
-    const places = (plan.ends as readonly ReadyEnd[]).flatMap(({pod, sandbox}) => {
+    const ends: readonly ReadyEnd[] = isBuilt ? plan.ends : []
+    const places = ends.flatMap(({pod, sandbox}) => {
       const place = ports.sandboxOf(pod)
       return place?.containerId === sandbox ? place : []
     })
+    // Before anything is waited for: whoever takes the pair away meanwhile is to know that there may be something.
+    for (const place of places) standing.note(key, place)
+    const removed = await removeBut(key, new Set(ends.map(({sandbox}) => sandbox)))
+    if (!isBuilt) return removed ? 'removed' : undefined
     return places.length === plan.ends.length ? build(plan, places) : undefined
   }
 

@@ -8,12 +8,14 @@ import {createClaims} from '../pairs/claims.ts'
 import {type EndpointDocument, mayReplace, type VniDocument, vniOf} from '../pairs/documents.ts'
 import {planPair} from '../pairs/plan.ts'
 import type {PairRules} from '../pairs/verdicts.ts'
+import {shortageOf, type VniRange} from '../pairs/vnis.ts'
 
 export interface PairFactsOptions {
   readonly self: NodeName
   readonly rules: PairRules
   /** UDP. */
   readonly port: number
+  readonly vnis?: VniRange
   /** Whether there is such a pod on this node, as far as is known. */
   readonly isHere: (pod: PodKey) => boolean
 }
@@ -27,8 +29,12 @@ export interface PairFacts {
   readonly local: ReadonlyMap<PodKey, Endpoint>
   /** Live. */
   readonly claims: ReadonlyMap<number, VniClaim>
+  /** Whether this node has taken a VNI, or an earlier process of it has. */
+  readonly hasOwnClaim: boolean
   /** Nodes that show a sign of life. */
   readonly alive: ReadonlySet<NodeName>
+  /** Whether those that are not among them show none: before anything is heard nobody knows. */
+  readonly isAliveKnown: boolean
   pairsOf(pod: PodKey): readonly PairKey[]
   problemsOf(pod: PodKey): readonly PairProblem[]
   /** Undefined: there is no such pair, or none of its ends is here. */
@@ -47,7 +53,7 @@ export interface PairFacts {
   takeAlive(nodes: ReadonlySet<NodeName>): Touched
 }
 
-export function createPairFacts({self, rules, port, isHere}: PairFactsOptions): PairFacts {
+export function createPairFacts({self, rules, port, vnis, isHere}: PairFactsOptions): PairFacts {
   const book = createPairBook(rules)
   /** Of this node's pods; null: it is known that there is nothing to tell of it. */
   const own = new Map<PodKey, Endpoint | null>()
@@ -57,9 +63,12 @@ export function createPairFacts({self, rules, port, isHere}: PairFactsOptions): 
   const byPod = new Map<PodKey, Set<PairKey>>()
   const podsOf = new Map<PairKey, readonly PodKey[]>()
   const here = new Set<PairKey>()
+  /** Plans, each with all that it followed from: they are asked for far more often than they change. */
+  const planned = new Map<PairKey, {readonly from: readonly unknown[]; readonly plan: PairPlan | undefined}>()
   const claims = createClaims()
   let stored: ReadonlyMap<string, Entry<EndpointDocument>> = new Map()
   let alive: ReadonlySet<NodeName> = new Set([self])
+  let isAliveKnown = false
 
   /** What this node knows of its own pods goes first: it is there before the store has it, and without the store. */
   const endpointOf = (pod: PodKey): Endpoint | undefined => {
@@ -80,6 +89,7 @@ export function createPairFacts({self, rules, port, isHere}: PairFactsOptions): 
       }
       podsOf.delete(key)
       here.delete(key)
+      planned.delete(key)
       const pair = book.pairs.get(key)
       if (!pair) continue
       const pods = pair.ends.map(({pod}) => pod)
@@ -115,22 +125,44 @@ export function createPairFacts({self, rules, port, isHere}: PairFactsOptions): 
     pods: new Set(keys.flatMap(key => podsOf.get(key) ?? [])),
   })
 
+  const shortage = (): string | undefined => vnis && shortageOf(claims.all, vnis)
+  /** Who waits for a number is told when there is none left, and when there is one. */
+  const changeClaims = (change: () => readonly PairKey[]): Touched => {
+    const before = shortage()
+    const keys = change()
+    if (shortage() === before) return claimed(keys)
+    return claimed([...keys, ...[...here].filter(key => claims.vniOf(key) === undefined)])
+  }
+
   return {
     pairs: book.pairs,
     here,
     local,
     claims: claims.all,
+    get hasOwnClaim() {
+      return claims.ofNode(self)
+    },
     get pods() {
       return fed.keys()
     },
     get alive() {
       return alive
     },
+    get isAliveKnown() {
+      return isAliveKnown
+    },
     pairsOf: pod => [...(byPod.get(pod) ?? [])],
     problemsOf: pod => book.problems.get(pod) ?? [],
     planOf: key => {
       const pair = book.pairs.get(key)
-      return pair && planPair(pair, claims.vniOf(key), {self, alive, port})
+      if (!pair) return undefined
+      const [vni, short] = [claims.vniOf(key), shortage()]
+      const from = [pair, vni, alive, short]
+      const known = planned.get(key)
+      if (known?.from.every((each, i) => each === from[i])) return known.plan
+      const plan = planPair(pair, vni, {self, alive, port, shortage: short})
+      planned.set(key, {from, plan})
+      return plan
     },
     tell: (pod, endpoint) => {
       own.set(pod, endpoint ?? null)
@@ -148,20 +180,23 @@ export function createPairFacts({self, rules, port, isHere}: PairFactsOptions): 
       return refresh(keys)
     },
     takeClaims: (items, keys) =>
-      claimed(
+      changeClaims(() =>
         [...keys].flatMap(key => {
           const vni = vniOf(key)
           return vni === undefined ? [] : claims.set(vni, items.get(key)?.value.spec)
         }),
       ),
-    noteClaim: (vni, claim) => claimed(claims.set(vni, claim)),
+    noteClaim: (vni, claim) => changeClaims(() => claims.set(vni, claim)),
     takeAlive: nodes => {
       const now = new Set([...nodes, self])
       const changed = new Set([...now, ...alive].filter(node => now.has(node) !== alive.has(node)))
-      alive = now
+      if (changed.size > 0) alive = now
+      // Who is not among the first ones is known to be dead only now.
+      const isNews = (node: NodeName) => changed.has(node) || (!isAliveKnown && !now.has(node))
       const touched = [...here].filter(key =>
-        book.pairs.get(key)?.ends.some(({endpoint}) => endpoint && changed.has(endpoint.node)),
+        book.pairs.get(key)?.ends.some(({endpoint}) => endpoint && isNews(endpoint.node)),
       )
+      isAliveKnown = true
       return claimed(touched)
     },
   }

@@ -26,7 +26,8 @@ export function createPairGate(timeoutMs: number, life: AbortSignal): PairGate {
 
   const isUp = (pod: PodKey, containerId: string): boolean => {
     const told = known.get(pod)
-    return told?.containerId === containerId && told.states.every(({state}) => state === 'up')
+    // Whoever asks to wait wants to have one.
+    return told?.containerId === containerId && told.states.length > 0 && told.states.every(({state}) => state === 'up')
   }
 
   return {
@@ -68,6 +69,8 @@ export function createPairGate(timeoutMs: number, life: AbortSignal): PairGate {
 }
 
 function whatFor(told: Known | undefined): string {
+  if (told?.states.length === 0)
+    return 'is to start with its pairs, and neither its annotation netgraft.dev/pairs nor another pod names one yet'
   const left = (told?.states ?? []).filter(({state}) => state !== 'up')
   const [first] = left
   if (!first) return 'is to start with its pairs, and nothing is known of them yet; it starts once they are up'

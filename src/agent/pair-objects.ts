@@ -1,5 +1,6 @@
 /** Keeps the store in order: the objects that people read, and what others have left there. */
 import {debounceTime, filter, merge, type Observable, pipe, Subject, tap, timer} from 'rxjs'
+import {createSlots} from '../cni/slots.ts'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {PairKey} from '../model/pair.ts'
@@ -25,6 +26,9 @@ export interface UpkeepPorts {
 /** Milliseconds. */
 const SWEEP_MS = 15_000
 
+/** Objects that are written at once: nobody waits for them, and what is told to other nodes goes to the same server. */
+const AT_ONCE = 8
+
 /** `due$`: pairs whose object may have to change. */
 export function storeUpkeep(
   {self, store, facts, record, resyncMs, ask, log}: UpkeepPorts,
@@ -39,19 +43,20 @@ export function storeUpkeep(
     pair: key => facts.pairs.get(key),
     state: record.stateOf,
   })
+  const slots = createSlots(AT_ONCE)
   return merge(
     merge(due$, listed).pipe(
       filter(key => pagesKnown && (facts.here.has(key) || pages.has(key))),
-      coalesceByKey<PairKey, {key: PairKey; error?: unknown}>(
+      coalesceByKey<PairKey, {key: PairKey; done: boolean; error?: unknown}>(
         async (key, signal) =>
-          pages.write(key, signal).then(
-            () => ({key}),
-            error => ({key, error}),
+          slots(signal, () => pages.write(key, signal)).then(
+            outcome => ({key, done: outcome === 'done'}),
+            error => ({key, done: false, error}),
           ),
         {
-          failed: ({error}) => error !== undefined,
-          over: ({key, error}) => error === undefined && !pages.has(key),
-          onThrow: error => ({key: '' as PairKey, error}),
+          failed: ({done}) => !done,
+          over: ({key, done}) => done && !pages.has(key),
+          onThrow: error => ({key: '' as PairKey, done: false, error}),
           backoff: {baseMs: 500, capMs: 60_000},
           // For people: states that pass quickly need not be written.
           restMs: 200,

@@ -33,6 +33,8 @@ export interface PairPodPorts extends SandboxPorts {
   readonly isNamed: (key: PodKey) => boolean
   readonly underlay: (plan: Plan | undefined) => Endpoint['underlay']
   readonly collection: Collection<EndpointDocument>
+  /** Whether it is known what the store has. */
+  readonly isReady: () => boolean
   /** As the store's stream has told last. */
   readonly stored: (key: PodKey) => Entry<EndpointDocument> | undefined
   /** What it was told to be before by this process. */
@@ -72,7 +74,9 @@ export function createPairPodPass(ports: PairPodPorts): (key: PodKey, signal: Ab
     const {sandbox, unknown} = await sandboxOfPod(pod, required, signal)
     // What ends keeps its pairs until the runtime takes it down.
     if (pod.ending && !sandbox) return {key, pod, problems}
-    const known = ports.before(key) ?? ports.stored(key)?.value.spec
+    // What an earlier process has told need not have been heard of yet, and what stands may hang on it.
+    const earlier = async () => (problems.length > 0 || unknown ? read(ports.collection, key, signal) : undefined)
+    const known = ports.before(key) ?? (ports.stored(key) ?? (await earlier()))?.value.spec
     const before = known?.uid === pod.uid ? known : undefined
     const container = sandbox?.containerId ?? (unknown && before?.sandbox)
     const {namespace, name, uid, createdAt} = pod
@@ -87,11 +91,18 @@ export function createPairPodPass(ports: PairPodPorts): (key: PodKey, signal: Ab
   }
 
   return async (key, signal) => {
-    const told = await look(key, signal)
+    let told: PairPod
+    try {
+      told = await look(key, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      return {key, problems: [], error: error as Error}
+    }
     // It may have gone, or been edited, meanwhile: then there is another pass.
     ports.known(told)
     try {
-      await publish(ports, told, signal)
+      // What the store has already need not be written: once that is known all pods are looked at again.
+      if (ports.isReady()) await publish(ports, told, signal)
       return told
     } catch (error) {
       signal.throwIfAborted()
@@ -105,6 +116,13 @@ const HOST_NETWORK: PairProblem = {
   at: '',
   message: "the pod uses the host's network, which pairs must not change; remove hostNetwork, or what it says of pairs",
 }
+
+/** What is no such document is as good as none. Rejects with StoreError. */
+const read = (collection: PairPodPorts['collection'], key: PodKey, signal: AbortSignal) =>
+  collection.read(key, signal).catch(error => {
+    if (error instanceof StoreError && error.code === 'unusable') return undefined
+    throw error
+  })
 
 /** Tries of what somebody else writes at the same time. */
 const TRIES = 4

@@ -11,17 +11,20 @@ export interface PairRecord {
   /** Of a pair that may have changed: since when both its ends are ready. */
   look(key: PairKey): void
   hear(report: PairReport): void
-  /** Of a pod of this node. Undefined: something of its pairs is being built at this moment. */
+  /** Of a pod of this node. Undefined: something of its pairs is being built at this moment, or is not known yet. */
   statesOf(pod: PairPod): readonly PairState[] | undefined
   /** Of the first end that is here. */
   stateOf(pair: Pair): PairState | undefined
+  /** What has become of what is planned for it now. Undefined: it is being carried out. */
+  progressOf(pair: PairKey): PairProgress | undefined
   /** It has gone. */
   forget(pod: PodKey): void
   /** Counts states anew. */
   count(): void
 }
 
-type Known = PairProgress & {readonly signature: string}
+/** `plan`: the very one that was carried out; as long as nothing changes that it follows from it is the same object. */
+type Known = PairProgress & {readonly signature: string; readonly plan?: PairPlan}
 
 export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics): PairRecord {
   const progress = new Map<PairKey, Known>()
@@ -33,6 +36,8 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
     const known = progress.get(key)
     return known && plan && known.signature === signatureOf(plan) ? known : undefined
   }
+
+  const isUnknown = ({waitsFor}: PairState): boolean => waitsFor === 'node' && !facts.isAliveKnown
 
   const measure = ({key, plan}: PairReport): void => {
     const since = ready.get(key)
@@ -56,19 +61,23 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
       const before = progress.get(key)
       if (error) {
         metrics.pairErrors.inc()
-        log.warn('a pair of pods could not be connected; trying again', {...fields, reason: error.message})
+        const isKnown = before?.state === 'failed' && before.reason === error.message && before.signature === signature
+        if (!isKnown)
+          log.warn('a pair of pods could not be connected; trying again', {...fields, reason: error.message})
         progress.set(key, {state: 'failed', reason: error.message, signature})
       } else if (done === 'removed' || !plan) {
         progress.delete(key)
         if (done === 'removed') log.info('a pair of pods is disconnected', fields)
       } else if (done) {
-        progress.set(key, {state: 'up', signature})
+        progress.set(key, {state: 'up', signature, plan})
         measure(report)
         if (done === 'kept') return
-        if (before?.state === 'up' && before.signature === signature) {
+        // What is wanted of it may have changed, and not only what stands.
+        if (before?.state === 'up' && before.plan === plan) {
           metrics.pairRepairs.inc()
           log.warn('a pair of pods was put right', fields)
-        } else log.info('a pair of pods is connected', fields)
+        } else if (done === 'changed') log.info('a pair of pods is changed', fields)
+        else log.info('a pair of pods is connected', fields)
       }
     },
     statesOf: ({key, problems, endpoint, pod}) => {
@@ -85,14 +94,16 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
       const all = new Map([[key, [...problems, ...facts.problemsOf(key)]]])
       const states = pairStates({local: new Map([[key, endpoint ?? {}]]), plans, problems: all, progress: known})
       const now = states.get(key) ?? []
-      if (now.some(({state}) => state === 'building')) return undefined
+      if (now.some(each => each.state === 'building' || isUnknown(each))) return undefined
       shown.set(key, now)
       return now
     },
     stateOf: pair => {
       const plan = facts.planOf(pair.key)
-      return plan?.ends[0] && stateOf(plan, plan.ends[0], progressOf(pair.key, plan))
+      const now = plan?.ends[0] && stateOf(plan, plan.ends[0], progressOf(pair.key, plan))
+      return now && isUnknown(now) ? undefined : now
     },
+    progressOf: key => progressOf(key, facts.planOf(key)),
     forget: pod => void shown.delete(pod),
     count: () => {
       const counts = countStates(shown)

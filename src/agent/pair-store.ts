@@ -60,6 +60,8 @@ export interface PairStore {
   readonly isLive: boolean
   /** Whenever that changes. */
   readonly alive$: Observable<unknown>
+  /** Why this node's sign of life is not told, and so the store not reached. Undefined: none is to be, or it is. */
+  readonly trouble: string | undefined
   /** What a pod is told while it is not known. */
   unknown(): PairState
   close(): Promise<void>
@@ -97,6 +99,7 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
   const alive = new Subject<void>()
   const live = new BehaviorSubject(false)
   let isLive = false
+  let trouble: string | undefined
 
   const known = (what: string): void => {
     if (waitsFor.delete(what) && waitsFor.size === 0) ready.next(true)
@@ -109,6 +112,7 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
     merge(
       store.own(self, {ttlMs: config.pairs.aliveSeconds * 1000}).pipe(
         tap(told => {
+          trouble = told.held ? undefined : told.reason
           if (!told.held) log.warn('other nodes may take this one for dead; trying again', {reason: told.reason})
         }),
       ),
@@ -171,7 +175,13 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
       return isLive
     },
     alive$: alive,
-    unknown: () => ({state: 'waiting', reason: [...waitsFor.values()].join('; ')}),
+    get trouble() {
+      return trouble
+    },
+    unknown: () => ({
+      state: 'waiting',
+      reason: [...waitsFor.values()].join('; ') || 'which nodes are alive is not known yet',
+    }),
     close: () => store.close(),
   }
 }

@@ -1,9 +1,10 @@
 /** Takes and gives back VNIs: this node's part of what all nodes agree upon in the store. */
+import {isDeepStrictEqual} from 'node:util'
 import type {NodeName} from '../model/facts.ts'
 import type {VniClaim} from '../model/pair.ts'
 import type {Collection, Entry} from '../model/store.ts'
 import type {VniDocument} from '../pairs/documents.ts'
-import {type VniRange, type VniWish, wantedVnis} from '../pairs/vnis.ts'
+import {shortageOf, type VniRange, type VniReturn, type VniWish, wantedVnis} from '../pairs/vnis.ts'
 import type {PairFacts} from './pair-facts.ts'
 
 export interface VniPorts {
@@ -30,8 +31,10 @@ export interface VniReport {
 export function createVniPass({facts, self, range, collection, stored, note}: VniPorts) {
   const take = async ({pair, vnis}: VniWish, signal: AbortSignal): Promise<boolean> => {
     const claim = {pair, node: self}
-    if (vnis.length === 0)
-      throw new Error(`every VNI from ${range.from} to ${range.to} is taken: widen pairs.vnis on all nodes`)
+    if (vnis.length === 0) {
+      const shortage = shortageOf(facts.claims, range)
+      if (shortage !== undefined) throw new Error(shortage)
+    }
     for (const vni of vnis) {
       if ((await collection.create(`${vni}`, {spec: claim}, signal)) === 'exists') continue
       note(vni, claim)
@@ -41,9 +44,14 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
     return false
   }
 
-  const giveBack = async (vni: number, signal: AbortSignal): Promise<boolean> => {
-    const entry = stored(`${vni}`)
-    if (!entry) return false
+  const giveBack = async ({vni, claim}: VniReturn, signal: AbortSignal): Promise<boolean> => {
+    // The store's stream may not have told yet of what has just been taken.
+    const entry = stored(`${vni}`) ?? (await collection.read(`${vni}`, signal))
+    if (entry && !isDeepStrictEqual(entry.value.spec, claim)) return false
+    if (!entry) {
+      note(vni, undefined)
+      return false
+    }
     const outcome = await collection.delete(`${vni}`, entry.revision, signal)
     if (outcome !== 'changed') note(vni, undefined)
     return outcome === 'deleted'
@@ -54,7 +62,7 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
     const wanted = wantedVnis(facts.pairs, facts.claims, {self, alive: facts.alive, range, here: facts.here})
     const [taken, given] = await Promise.all([
       Promise.allSettled(wanted.take.map(wish => take(wish, signal))),
-      Promise.allSettled(wanted.giveBack.map(({vni}) => giveBack(vni, signal))),
+      Promise.allSettled(wanted.giveBack.map(each => giveBack(each, signal))),
     ])
     signal.throwIfAborted()
     const failed = [...taken, ...given].find(each => each.status === 'rejected')

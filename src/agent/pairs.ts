@@ -1,5 +1,7 @@
 /** Pairs of pods: what this node tells of its own, what all of them come to, and the links that follow. */
+
 import {setImmediate} from 'node:timers/promises'
+import {isDeepStrictEqual} from 'node:util'
 import {
   defer,
   EMPTY,
@@ -27,6 +29,7 @@ import type {Logger} from '../model/logger.ts'
 import type {NamespaceKernel} from '../model/namespace.ts'
 import type {Link} from '../model/net.ts'
 import type {Endpoint, PairKey, PodKey} from '../model/pair.ts'
+import {StoreError} from '../model/store.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {namespaceKernel} from '../netlink/namespace.ts'
 import type {Metrics} from '../observe/metrics.ts'
@@ -34,11 +37,15 @@ import {pairOf} from '../pairs/links.ts'
 import {coalesce} from '../streams/coalesce.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
 import {POD_ANNOTATIONS} from '../streams/pods.ts'
+import {sparing} from '../streams/sparing.ts'
 import type {View} from '../streams/view.ts'
+import type {AdminBoard} from './admin-board.ts'
+import {listPairs} from './admin-pairs.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
 import {createPairPass, createStanding, type PairReport} from './pair-build.ts'
 import {createPairFacts} from './pair-facts.ts'
+import {createFirstLook} from './pair-first-look.ts'
 import type {PairGate} from './pair-gate.ts'
 import {underlay$} from './pair-node.ts'
 import {storeUpkeep} from './pair-objects.ts'
@@ -63,6 +70,7 @@ export interface PairEdges {
   readonly vanished$: Observable<Link | 'some'>
   readonly findSandbox: SandboxPorts['findSandbox']
   readonly gate: PairGate
+  readonly board: AdminBoard
   readonly log: Logger
   readonly metrics: Metrics
   /** To be waited for when the agent stops. */
@@ -121,7 +129,7 @@ function flow(
 
   const mayPair = (from: string, to: string) =>
     !isolation || grants.some(grant => grant.from === from && grant.to === to)
-  const facts = createPairFacts({self, rules: {mayPair}, port, isHere: pod => pods.items.has(pod)})
+  const facts = createPairFacts({self, rules: {mayPair}, port, vnis: range, isHere: pod => pods.items.has(pod)})
   const record = createPairRecord(facts, log, metrics)
   const standing = createStanding(namespaces, attachments.boot)
   const scanning = {standing, found: (key: PairKey) => pairDue.next(key), log}
@@ -150,12 +158,25 @@ function flow(
       if (pod !== own && isOutdated(pod)) podDue.next(pod)
     }
     if (touched.pairs.size > 0) vniDue.next(undefined)
-    if (facts.local.size > 0) store.live()
+    // Whose numbers are to be given back has to be told from a dead node.
+    if (facts.local.size > 0 || facts.hasOwnClaim) store.live()
   }
   const forget = (pod: PodKey): void => {
     told.delete(pod)
     record.forget(pod)
     touch(facts.forget(pod), pod)
+  }
+
+  /** That are here, or of which an earlier process has told. */
+  const ownPods = () => new Set([...pods.items.keys(), ...store.own()])
+
+  const firstLook = createFirstLook(store.podsKnown)
+  let [arePodsKnown, areEndpointsKnown] = [false, false]
+  /** Who only is named is not known to be before all of that is. */
+  const beginFirstLook = () => {
+    if (firstLook.isBegun || !arePodsKnown || !areEndpointsKnown) return
+    firstLook.begin(pods.items.keys())
+    for (const pod of pods.items.keys()) podDue.next(pod)
   }
 
   const inputs$ = merge(
@@ -168,6 +189,8 @@ function flow(
           touch(facts.takeEndpoints(items, slice))
           for (const pod of slice) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
         }
+        areEndpointsKnown = true
+        beginFirstLook()
       },
       claims: (items, keys) =>
         touch(facts.takeClaims(items, keys ?? [...items.keys(), ...[...facts.claims.keys()].map(String)])),
@@ -178,12 +201,13 @@ function flow(
     }),
     pods.changed$.pipe(
       tap(key => {
-        store.podsKnown()
+        arePodsKnown = true
         const keys = key === undefined ? new Set([...pods.items.keys(), ...told.keys()]) : [key]
         for (const pod of keys) {
           if (!pods.items.has(pod)) forget(pod)
           podDue.next(pod)
         }
+        beginFirstLook()
       }),
     ),
     changes$.pipe(
@@ -197,26 +221,30 @@ function flow(
       tap(known => {
         state = known.state
         addresses = known.addresses
-        if (known.changed) for (const pod of pods.items.keys()) podDue.next(pod)
+        for (const pod of known.changed ? ownPods() : movedElsewhere()) podDue.next(pod)
       }),
     ),
     edges.vanished$.pipe(
-      mergeMap(gone => (gone === 'some' ? facts.here : (pairOf(gone) ?? []))),
+      mergeMap((gone): Iterable<PairKey> => {
+        if (gone === 'some') return facts.here
+        const key = pairOf(gone)
+        return key === undefined ? [] : [key]
+      }),
       // With a pod that is taken down its links go first.
-      mergeMap(key => timer(REST_MS).pipe(map(() => key as PairKey))),
+      mergeMap(key => timer(REST_MS).pipe(map(() => key))),
       tap(key => facts.here.has(key) && pairDue.next(key)),
     ),
     store.ready$.pipe(
       tap(() => {
         for (const key of [...facts.here, ...standing.pairs]) pairDue.next(key)
-        for (const pod of new Set([...pods.items.keys(), ...store.own()])) podDue.next(pod)
+        for (const pod of ownPods()) podDue.next(pod)
         vniDue.next(undefined)
       }),
     ),
     timer(resyncMs, resyncMs).pipe(
       tap(() => {
         for (const key of facts.here) pairDue.next(key)
-        for (const pod of facts.local.keys()) podDue.next(pod)
+        for (const pod of new Set([...facts.local.keys(), ...store.own()])) podDue.next(pod)
         vniDue.next(undefined)
       }),
     ),
@@ -225,6 +253,18 @@ function flow(
 
   const underlay = (own: PlannedParent | undefined): Endpoint['underlay'] =>
     state ? underlayOf(state, addresses, own ? parentOf(own) : parent) : {}
+  /** Pods of which tunnels start from somewhere of their own that is no longer as they have been told of it. */
+  const movedElsewhere = (): readonly PodKey[] => {
+    const found = new Map<string, Endpoint['underlay']>()
+    return [...told].flatMap(([key, {sandbox, endpoint}]) => {
+      const own = sandbox?.first?.plan.parent
+      if (!own || !endpoint) return []
+      const text = JSON.stringify(own)
+      const now = found.get(text) ?? underlay(own)
+      found.set(text, now)
+      return isDeepStrictEqual(now, endpoint.underlay) ? [] : [key]
+    })
+  }
   const podPass = createPairPodPass({
     attachments,
     namespaces,
@@ -232,6 +272,7 @@ function flow(
     log,
     isNamed,
     collection: store.endpoints,
+    isReady: () => store.isReady,
     pod: key => pods.items.get(key),
     underlay: plan => underlay(plan?.parent),
     stored: key => store.endpoint(key),
@@ -239,18 +280,27 @@ function flow(
     findSandbox: edges.findSandbox,
     known: pod => {
       const {key, sandbox, endpoint} = pod
-      if (!pod.pod) return
+      // It may have gone while it was looked at, and have been told of after that.
+      if (!pod.pod) return forget(key)
       const before = told.get(key)?.sandbox
       told.set(key, pod)
       // Only the journal's sandboxes are looked through from the start.
       if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId) scan(sandbox, scanning)
       touch(facts.tell(key, endpoint), key)
+      firstLook.ends(key)
     },
   })
+  const lookAt = (key: PodKey, signal: AbortSignal): Promise<PairPod> => {
+    firstLook.starts(key)
+    return podPass(key, signal).finally(() => firstLook.ends(key))
+  }
+  /** Why. */
+  const untold = new Map<PodKey, string>()
+  const unkept = new Map<PodKey, string>()
   const pods$ = podDue.pipe(
     // What is told of a pod is not to change because of what is only not known yet.
-    filter(() => state !== undefined),
-    coalesceByKey<PodKey, PairPod>(podPass, {
+    filter(() => state !== undefined && arePodsKnown),
+    coalesceByKey<PodKey, PairPod>(lookAt, {
       failed: ({error}) => error !== undefined,
       over: ({pod, error}) => pod === undefined && error === undefined,
       onThrow: error => ({key: '', problems: [], error: error as Error}),
@@ -258,11 +308,17 @@ function flow(
       restMs: REST_MS,
     }),
     tap(({key, error}) => {
-      if (error)
-        log.warn('what a pod says of its pairs cannot be told to the other nodes; trying again', {
-          pod: key,
-          reason: error.message,
-        })
+      const reason = error?.message
+      const known = untold.get(key)
+      // Until somebody does something: whoever looks at the pod is to see it there.
+      const lasts = error instanceof StoreError && !error.retryable
+      if (reason !== undefined && lasts) unkept.set(key, reason)
+      else unkept.delete(key)
+      if (reason !== known) tellDue.next(key)
+      if (reason === undefined) untold.delete(key)
+      else untold.set(key, reason)
+      if (reason === undefined || reason === known) return
+      log.warn('what a pod says of its pairs cannot be told to the other nodes; trying again', {pod: key, reason})
     }),
   )
 
@@ -301,6 +357,7 @@ function flow(
     stored: key => store.vni(key),
     note: (vni, claim) => touch(facts.noteClaim(vni, claim)),
   })
+  let vniTrouble: string | undefined
   const vnis$ = vniDue.pipe(
     filter(() => store.isReady && store.isLive),
     coalesce((_: undefined, signal: AbortSignal) => vniPass(signal), {
@@ -313,9 +370,18 @@ function flow(
     tap(({taken, givenBack, error}) => {
       metrics.vniChanges.inc({op: 'take'}, taken)
       metrics.vniChanges.inc({op: 'give back'}, givenBack)
-      if (error) log.warn('network identifiers of tunnels cannot be taken or given back; trying again', {err: error})
+      const reason = error?.message
+      if (reason !== undefined && reason !== vniTrouble)
+        log.warn('network identifiers of tunnels cannot be taken or given back; trying again', {reason})
+      vniTrouble = reason
     }),
   )
+
+  const unknown = (): string | undefined => (store.isReady ? undefined : store.unknown().reason)
+  edges.board.pairs = {
+    list: () => listPairs({facts, told, progressOf: record.progressOf, untold, unknown: unknown()}),
+    store: () => ({ready: store.isReady, reason: unknown() ?? store.trouble}),
+  }
 
   const pages$ = storeUpkeep({self, store, facts, record, resyncMs, ask: pods.ask, log}, pageDue)
 
@@ -326,7 +392,8 @@ function flow(
     const states = store.isReady ? record.statesOf(pod) : undefined
     gate.tell(key, pod.sandbox?.containerId, states ?? [store.unknown()])
     const known = now ?? pod.pod
-    if (states) return {key, pod: known, states}
+    const reason = unkept.get(key)
+    if (states) return {key, pod: known, states: reason === undefined ? states : [...states, {state: 'failed', reason}]}
     // What an earlier process has told of its pairs stands.
     const isNew = pod.endpoint !== undefined && known.annotations[POD_ANNOTATIONS.pairsStatus] === undefined
     return isNew && isLate ? {key, pod: known, states: [store.unknown()]} : undefined
@@ -343,6 +410,8 @@ function flow(
     tellDue.next(key)
   })
   const tell$ = tellDue.pipe(
+    // It looks at all pairs of the pod, and is heard of for each of them.
+    sparing(TELL_MS),
     map(report),
     filter(told => told !== undefined),
     tellPods(edges, PAIRS_STORY),
@@ -362,5 +431,6 @@ function flow(
 
 /** Milliseconds. */
 const COUNT_MS = 1000
+const TELL_MS = 10
 /** Until a pod's user is told that the store cannot be read. */
 const LATE_MS = 5000

@@ -15,6 +15,8 @@ import {hostPodStream} from '../streams/host-pods.ts'
 import {saveChanges, standIn} from '../streams/last-good.ts'
 import {createMirror} from '../streams/mirror.ts'
 import {nodeStream} from '../streams/nodes.ts'
+import {admin} from './admin.ts'
+import {AdminBoard} from './admin-board.ts'
 import {attach} from './attach.ts'
 import {cni} from './cni.ts'
 import {createDefinitions} from './definitions.ts'
@@ -37,6 +39,7 @@ import {startingPods} from './starting-pods.ts'
 import {Status} from './status.ts'
 
 export interface Edges {
+  readonly version: string
   readonly kernel: Kernel
   readonly client: KubeClient
   readonly saved: SavedNodes
@@ -54,6 +57,7 @@ export interface Edges {
 export function flow(config: Config, identity: Identity, edges: Edges): Observable<unknown> {
   const {kernel, client, saved, log, metrics} = edges
   const status = new Status()
+  const board = new AdminBoard()
   const mirror = createMirror(kernelSource(kernel), {
     resyncMs: config.kernel.resyncSeconds * 1000,
     ...mirrorReporter(log, metrics),
@@ -66,8 +70,8 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   const nodes$ = forkJoin([kernel$.pipe(first(view => view.synced)), defer(() => saved.counted())]).pipe(
     switchMap(([{state}]) =>
       nodeStream(client.listWatch({group: '', version: 'v1', resource: 'nodes'}), {
-        notice: reflectorReporter('nodes', log, metrics),
-        heard: contactReporter('nodes', metrics),
+        notice: board.noticed(reflectorReporter('nodes', log, metrics)),
+        heard: board.heard(contactReporter('nodes', metrics)),
         expected: () => Math.max(countNodes(state, config.networks), saved.count),
       }).pipe(
         saveChanges(nodes => saved.save(nodes)),
@@ -76,6 +80,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
     ),
     tap(view => status.set('nodes', view.synced ? undefined : view.reason)),
     tap(snapshotReporter('nodes', log, metrics)),
+    tap(view => board.hearNodes(view)),
     share({connector: () => new ReplaySubject(1)}),
   )
   const hostPods = (network: Config['networks'][number]): Sources['hostPods$'] => {
@@ -95,6 +100,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
     return routes(wakes({nodes$, kernel$, hostPods$: hostPods(network)}), network, identity, ports).pipe(
       tap(result => {
         report(result)
+        board.hearRoutes(result)
         if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
       }),
       share({connector: () => new ReplaySubject(1)}),
@@ -112,6 +118,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   const findSandbox = ended.without(runtime.findSandbox)
   return merge(
     health(config, status, metrics, log),
+    admin({config, version: edges.version, status, board, kernel: mirror.settle, pods, log}),
     forwarding(kernel, kernel$, status, log),
     ...reports.map(report$ => report$.pipe(publish(client, log, metrics))),
     masquerade({config, masquerading, program, nodes$, reports, log}),
@@ -125,10 +132,11 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
       status,
       networks: withPairs(lookup, {config, starting, gate}),
       beside: (open, entries$, vanished$) => {
+        board.open = open
         const changes$ = ended.watch(entries$).pipe(share())
         return merge(
-          attach(open, changes$, {...edges, config, pods, definitions, lookup, findSandbox}),
-          pairs(open, changes$, {...edges, config, pods, nodes$, kernel$, vanished$, findSandbox, gate}),
+          attach(open, changes$, {...edges, config, pods, definitions, lookup, findSandbox, board}),
+          pairs(open, changes$, {...edges, config, pods, nodes$, kernel$, vanished$, findSandbox, gate, board}),
         )
       },
     }),

@@ -1,7 +1,6 @@
-/** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong. */
+/** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong, or there is no agent. */
 import {existsSync} from 'node:fs'
 import {join} from 'node:path'
-import {parseArgs} from 'node:util'
 import {cleanup} from '../agent/cleanup.ts'
 import {socketPath, spoolFolder} from '../agent/cni-folders.ts'
 import {readConfig} from '../agent/config.ts'
@@ -10,7 +9,12 @@ import {install, type Outcome, uninstall} from '../install/install.ts'
 import {parseConfig} from '../model/config.ts'
 import {ConfigError} from '../model/config-problems.ts'
 import {fileLocks} from '../netlink/file-lock.ts'
+import {AgentAbsent} from './ask.ts'
+import {runChecks} from './check.ts'
+import {options, UsageError} from './options.ts'
+import {formatChecks} from './text/check.ts'
 import {VERSION} from './version.ts'
+import {configOf, isJson, type Screen, show, VIEW_OPTIONS, VIEWS} from './views.ts'
 
 /** Where runtimes look unless they are told otherwise. */
 const BIN_FOLDER = '/opt/cni/bin'
@@ -34,9 +38,20 @@ const USAGE = `Usage: netgraft <command> [options]
   uninstall [--cni-bin DIR] [--cni-conf DIR]
                            take back what install has put there
   version                  print the version
-`
 
-class UsageError extends Error {}
+What the agent of this node knows and does (root alone may ask it):
+
+  status                   whether all of it works: networks, peers, conflicts, CNI, pairs, API server, store
+  routes                   for each node's pod ranges: the way that is wanted, and what stands, or why it does not
+  attachments              the networks of pods: addresses, state, trouble
+  pairs                    the pairs of this node's pods: peer, kind, state, reason
+  explain WHAT             what is known of an address, a pod (namespace/name) or an interface
+  plan                     what would be written now, and why, without doing it; what is not as it is asked for
+  check [--cni-bin DIR] [--cni-conf DIR]
+                           looks at the node itself, with the agent or without; fails if something is wrong
+    -o, --output json      for programs
+    --config FILE          the agent's configuration, if its folders are not the usual ones
+`
 
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   agent: async args => {
@@ -82,6 +97,17 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
     if (outcome.files.length === 0) print('nothing to remove')
     return 0
   },
+  ...Object.fromEntries(Object.entries(VIEWS).map(([verb, run]) => [verb, (args: string[]) => run(args, screen())])),
+  check: async args => {
+    const {values} = options(args, {...VIEW_OPTIONS, ...FOLDERS}, 0)
+    const json = isJson(values)
+    const {binFolder, confFolder} = foldersOf(values)
+    const config = await configOf(values)
+    const place = {binFolder, confFolder, shim: builtShim()}
+    const checks = await runChecks({...place, config, env: process.env, version: VERSION})
+    show({checks}, () => formatChecks(checks), json, screen())
+    return checks.some(({state}) => state === 'failed') ? 1 : 0
+  },
   version: async args => {
     options(args, {}, 0)
     print(VERSION)
@@ -102,11 +128,17 @@ async function main([command = '', ...args]: string[]): Promise<number> {
     if (error instanceof ConfigError) complain(error.message)
     else if (error instanceof UsageError) complain(`${error.message}\n\n${USAGE}`)
     else complain(error instanceof Error ? error.message : String(error))
-    return error instanceof ConfigError || error instanceof UsageError ? 2 : 1
+    return TWO.some(each => error instanceof each) ? 2 : 1
   }
 }
 
-type OptionTypes = Readonly<Record<string, {readonly type: 'string' | 'boolean'}>>
+const TWO = [ConfigError, UsageError, AgentAbsent]
+
+/** https://no-color.org: set, and not empty. */
+const screen = (): Screen => ({
+  print: text => void process.stdout.write(text),
+  colour: process.stdout.isTTY === true && !process.env.NO_COLOR,
+})
 
 const FOLDERS = {'cni-bin': {type: 'string'}, 'cni-conf': {type: 'string'}} as const
 const INSTALL = {
@@ -127,17 +159,6 @@ const foldersOf = (values: {readonly 'cni-bin'?: string; readonly 'cni-conf'?: s
 function builtShim(): string {
   const beside = join(import.meta.dirname, 'netgraft-cni')
   return existsSync(beside) ? beside : join(import.meta.dirname, '..', '..', 'build', 'netgraft-cni')
-}
-
-function options<const O extends OptionTypes>(args: string[], types: O, positionals: number) {
-  try {
-    const parsed = parseArgs({args, options: types, allowPositionals: true})
-    if (parsed.positionals.length !== positionals)
-      throw new Error(`expected ${positionals} argument(s), got ${parsed.positionals.length}`)
-    return parsed
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
 }
 
 /** The first signal stops in an orderly way, a second one at once. */

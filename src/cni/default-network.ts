@@ -3,6 +3,7 @@ import {type Cidr, type Family, parseCidr} from '../model/ip.ts'
 import {readConfig} from './config.ts'
 import {CniError} from './error.ts'
 import type {PlannedList, PlannedParent} from './journal.ts'
+import {mustNotAskUs} from './own-type.ts'
 import {isRecord} from './record.ts'
 
 /** What the agent knows of its node. */
@@ -83,7 +84,9 @@ export function delegated(config: OwnConfig): PlannedList | undefined {
   if (!chosen || masters.length > 1)
     throw new CniError('invalidConfig', 'delegates: exactly one of several must have "masterPlugin": true')
   const {masterPlugin, masterplugin, ...conf} = chosen
-  return chained(readConfig({cniVersion: config.cniVersion, ...conf}, {name: config.name}), config)
+  const list = readConfig({cniVersion: config.cniVersion, ...conf}, {name: config.name})
+  mustNotAskUs(list)
+  return chained(list, config)
 }
 
 function chained(list: PlannedList, {chain, runtimeConfig}: OwnConfig): PlannedList {

@@ -5,6 +5,7 @@ import {readConfig} from './config.ts'
 import {CniError} from './error.ts'
 import type {PlannedList} from './journal.ts'
 import {parseJson} from './json-text.ts'
+import {mustNotAskUs} from './own-type.ts'
 import {isRecord} from './record.ts'
 import type {PodRef} from './request.ts'
 
@@ -33,9 +34,7 @@ export function listOf(definition: Definition, {selection, config, device, cniVe
   try {
     const saysNone = (written.cniVersion ?? '') === '' && !('plugins' in written && written.cniVersions)
     const list = readConfig(saysNone ? {...written, cniVersion} : written, {name: definition.name})
-    const own = list.plugins.find(({type, ipam}) => type === OWN_TYPE || (isRecord(ipam) && ipam.type === OWN_TYPE))
-    if (own)
-      throw new CniError('invalidConfig', `type ${quoted(OWN_TYPE)} would ask us again; name the plugin that is meant`)
+    mustNotAskUs(list)
     const [first, ...rest] = list.plugins
     const plugins = [device === undefined ? first! : {...first!, deviceID: device, pciBusID: device}, ...rest].map(
       plugin => withArgs(plugin, selection.cniArgs),
@@ -49,7 +48,6 @@ export function listOf(definition: Definition, {selection, config, device, cniVe
 }
 
 /** The shim's, which would wait for ourselves. */
-const OWN_TYPE = 'netgraft'
 
 /** `cni-args` become `args.cni`; what the definition's author has written there stays where it says the same. */
 function withArgs<P extends {readonly args?: unknown}>(plugin: P, cniArgs: Selection['cniArgs']): P {

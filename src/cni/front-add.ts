@@ -14,9 +14,10 @@ import {
 } from './default-network.ts'
 import {CniError} from './error.ts'
 import {type Entry, furtherOf, keyOf, type Plan, type PlannedAttachment, type PlannedList} from './journal.ts'
-import {oneNetwork, type PlannedInterface, type PodNetworks, type PodStart} from './networks.ts'
+import {oneNetwork, type PlannedInterface, type PodNetworks} from './networks.ts'
 import {type AttachmentKey, asCniError, type CniRequest} from './request.ts'
 import type {CniResult} from './result.ts'
+import type {Turn} from './serial.ts'
 import {formatResult, parseResult} from './versions.ts'
 import type {First} from './ways-out.ts'
 
@@ -33,12 +34,12 @@ export interface AddPorts {
 }
 
 /** The answer, in the config's version. Rejects with CniError. */
-export type Add = (request: CniRequest, config: OwnConfig, signal: AbortSignal) => Promise<object>
+export type Add = (request: CniRequest, config: OwnConfig, signal: AbortSignal, turn: Turn) => Promise<object>
 
 export function createAdd(ports: AddPorts): Add {
   const {attachments, log} = ports
 
-  const add = async (request: CniRequest, config: OwnConfig, signal: AbortSignal): Promise<object> => {
+  const add: Add = async (request, config, signal, turn) => {
     const known = attachments.entries.get(keyOf(request))
     // The shim asks again when the agent has been restarted under it.
     if (known?.state === 'added' && known.plan.request === request.id) return answerOf(wholeResult(known), config)
@@ -71,7 +72,9 @@ export function createAdd(ports: AddPorts): Add {
         attachment: first?.attachment,
       })
       const others = more.map(each => planOf(request, config, sandbox, each))
-      return answerOf(await addAll(plan, others, sandbox, signal, ready), config)
+      // Others must not wait for a place that nothing is done in; whose DEL is there need not wait any longer.
+      const wait = ready && (() => turn.aside(() => ready(AbortSignal.any([signal, turn.inTheWay]))))
+      return answerOf(await addAll(plan, others, sandbox, signal, wait), config)
     } finally {
       // Nobody waits for that.
       sandbox.close().catch(() => {})
@@ -84,7 +87,7 @@ export function createAdd(ports: AddPorts): Add {
     others: readonly Plan[],
     sandbox: Sandbox,
     signal: AbortSignal,
-    ready: PodStart['ready'],
+    ready: (() => Promise<void>) | undefined,
   ): Promise<CniResult> => {
     const made = others.map(other => addFurther(other, sandbox, signal))
     const all = Promise.all(made)
@@ -96,7 +99,7 @@ export function createAdd(ports: AddPorts): Add {
         with: async first => {
           await all
           for (const other of others) await routeOut(other, sandbox, {ifname: plan.ifname, result: first})
-          await ready?.(signal)
+          await ready?.()
         },
       })
       return joined(result, await all)
@@ -209,8 +212,8 @@ export function createAdd(ports: AddPorts): Add {
     return answerOf(parseResult(config.prevResult, config.cniVersion), config)
   }
 
-  return (request, config, signal) =>
-    config.prevResult === undefined ? add(request, config, signal) : pass(request, config, signal)
+  return (request, config, signal, turn) =>
+    config.prevResult === undefined ? add(request, config, signal, turn) : pass(request, config, signal)
 }
 
 /**

@@ -90,7 +90,7 @@ export function createFront(ports: FrontPorts): Front {
     const config = ownConfig(stdin.plugins[0]!)
     switch (request.command) {
       case 'ADD':
-        return serial.run(request.containerId, () => add(request, config, signal))
+        return serial.run(request.containerId, turn => add(request, config, signal, turn))
       case 'CHECK':
         await serial.run(request.containerId, () => check(request, config, signal))
         return undefined

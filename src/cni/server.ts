@@ -79,7 +79,7 @@ export function serve({
       receive(socket, {emit, tell, patienceMs})
     })
     server.on('error', error => subscriber.error(error))
-    listen(server, path, () => subscriber.closed).then(
+    listenAt(server, path, () => subscriber.closed).then(
       () => subscriber.closed || listening?.(),
       error => subscriber.error(error),
     )
@@ -92,7 +92,8 @@ export function serve({
   })
 }
 
-async function listen(server: Server, path: string, cancelled: () => boolean): Promise<void> {
+/** For root alone, under its name once it can be connected to. Rejects with what the system says, and with InvalidInput. */
+export async function listenAt(server: Server, path: string, cancelled: () => boolean): Promise<void> {
   // Nobody else has it, in whatever process namespace: what is closed takes its first name away.
   const beside = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
   if ([path, beside].some(each => Buffer.byteLength(each) > PATH_MAX_BYTES))

@@ -123,6 +123,8 @@ export interface Address {
   readonly scope: Scope
   /** IFA_F_*, linux/if_addr.h. */
   readonly flags: number
+  /** IFA_PROTO, who made it: since Linux 5.18, and where somebody has said so. */
+  readonly protocol?: number
 }
 
 /** What is wanted of an address. Like `ip addr add`. */
@@ -138,6 +140,8 @@ export interface AddressSpec {
   readonly scope?: Scope
   /** IFA_F_*, linux/if_addr.h. @default 0 */
   readonly flags?: number
+  /** IFA_PROTO. Passed over before Linux 5.18. */
+  readonly protocol?: number
 }
 
 /** `ifa_flags` that callers use. linux/if_addr.h. */

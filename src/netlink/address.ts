@@ -9,7 +9,7 @@ export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 
-const IFA = {ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8, TARGET_NETNSID: 10} as const
+const IFA = {ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8, TARGET_NETNSID: 10, PROTO: 11} as const
 const BODY_BYTES = 8
 
 /** Like `ip addr add`. */
@@ -37,6 +37,7 @@ function change(verb: string, type: number, flags: number, address: AddressSpec)
       to.ipAttribute(IFA.LOCAL, address.ip).ipAttribute(IFA.ADDRESS, address.peer ?? address.ip)
       if (address.broadcast) to.ipAttribute(IFA.BROADCAST, address.broadcast)
       if (own > 0xff) to.attribute(IFA.FLAGS, 4, own)
+      if (address.protocol !== undefined) to.attribute(IFA.PROTO, 1, address.protocol)
     },
   }
 }
@@ -74,10 +75,12 @@ export function decodeAddress(body: Buffer): Address | undefined {
   let local: Ip | undefined
   let address: Ip | undefined
   let flags = body[2]!
+  let protocol: number | undefined
   attributes(body, BODY_BYTES, (type, payload) => {
     if (type === IFA.LOCAL) local = read.ip(payload)
     else if (type === IFA.ADDRESS) address = read.ip(payload)
     else if (type === IFA.FLAGS) flags = read.u32(payload) ?? flags
+    else if (type === IFA.PROTO) protocol = read.u8(payload)
   })
   // IPv6 sends IFA_LOCAL only for a point-to-point address; then IFA_ADDRESS is the other end.
   const ip = local ?? address
@@ -85,5 +88,5 @@ export function decodeAddress(body: Buffer): Address | undefined {
   if (ip?.family !== family || length > hostLength(family)) return undefined
   const peer = local && address && local.toString() !== address.toString() ? address : undefined
   const index = body.readUInt32LE(4) as IfIndex
-  return present<Address>({index, ip, length, peer, scope: scopeName(body[3]!), flags} as Address)
+  return present<Address>({index, ip, length, peer, scope: scopeName(body[3]!), flags, protocol} as Address)
 }

@@ -2,6 +2,7 @@
  * The pairs of all pods, kept while pods come, change and go: the same as {@link matchPairs} of all of them, at the cost of
  * those that have to do with the ones that changed.
  */
+import {isDeepStrictEqual} from 'node:util'
 import type {Endpoint, Pair, PairKey, PairProblem, PodKey} from '../model/pair.ts'
 import {inOrder} from './pairs.ts'
 import {type PairRules, type Verdict, verdicts} from './verdicts.ts'
@@ -11,7 +12,7 @@ export interface PairBook {
   readonly pairs: ReadonlyMap<PairKey, Pair>
   /** Live. As of {@link matchPairs}. */
   readonly problems: ReadonlyMap<PodKey, readonly PairProblem[]>
-  /** undefined: it has gone. Pairs and problems that stay as they are may be other objects than before. */
+  /** undefined: it has gone. Pairs and problems that stay as they are stay the same objects, and are not touched. */
   update(changes: Iterable<readonly [PodKey, Endpoint | undefined]>): Touched
 }
 
@@ -36,29 +37,41 @@ export function createPairBook(rules: PairRules): PairBook {
   const around = (pods: Iterable<PodKey>): Set<PodKey> =>
     mentions.sharing(pods, pod => namesIn(pod, endpoints.get(pod)))
 
-  const forget = (verdict: Verdict, touched: {pairs: Set<PairKey>; pods: Set<PodKey>}) => {
+  /** `before`: the pairs that were there. */
+  const forget = (verdict: Verdict, looked: Set<PodKey>, before: Map<PairKey, Pair>) => {
     for (const pod of verdict.pods) {
       const all = verdictsOf.get(pod)
       all?.delete(verdict)
       if (all?.size === 0) verdictsOf.delete(pod)
-      touched.pods.add(pod)
+      looked.add(pod)
     }
-    if (verdict.pair) {
-      pairs.delete(verdict.pair.key)
-      touched.pairs.add(verdict.pair.key)
-    }
+    if (!verdict.pair) return
+    before.set(verdict.pair.key, verdict.pair)
+    pairs.delete(verdict.pair.key)
   }
 
-  const keep = (verdict: Verdict, touched: {pairs: Set<PairKey>; pods: Set<PodKey>}) => {
-    for (const pod of verdict.pods) {
+  /** A pair that is as it was stays the same object. */
+  const keep = (verdict: Verdict, looked: Set<PodKey>, before: ReadonlyMap<PairKey, Pair>) => {
+    const known = verdict.pair && before.get(verdict.pair.key)
+    const kept = known && isDeepStrictEqual(known, verdict.pair) ? {...verdict, pair: known} : verdict
+    for (const pod of kept.pods) {
       const all = verdictsOf.get(pod) ?? new Set()
-      verdictsOf.set(pod, all.add(verdict))
-      touched.pods.add(pod)
+      verdictsOf.set(pod, all.add(kept))
+      looked.add(pod)
     }
-    if (verdict.pair) {
-      pairs.set(verdict.pair.key, verdict.pair)
-      touched.pairs.add(verdict.pair.key)
-    }
+    if (kept.pair) pairs.set(kept.pair.key, kept.pair)
+  }
+
+  /** Whether they have become others. */
+  const tell = (pod: PodKey): boolean => {
+    const before = problems.get(pod) ?? []
+    const told = [...(verdictsOf.get(pod) ?? [])]
+      .flatMap(verdict => verdict.told.flatMap(([to, problem]) => (to === pod ? problem : [])))
+      .sort(inOrder)
+    if (isDeepStrictEqual(before, told)) return false
+    if (told.length > 0) problems.set(pod, told)
+    else problems.delete(pod)
+    return true
   }
 
   return {
@@ -80,23 +93,27 @@ export function createPairBook(rules: PairRules): PairBook {
       }
       for (const pod of around(withNamesakes(changed))) affected.add(pod)
 
-      const touched = {pairs: new Set<PairKey>(), pods: new Set<PodKey>(affected)}
-      for (const pod of affected) for (const verdict of verdictsOf.get(pod) ?? []) forget(verdict, touched)
+      const looked = new Set<PodKey>(affected)
+      const before = new Map<PairKey, Pair>()
+      for (const pod of affected) for (const verdict of verdictsOf.get(pod) ?? []) forget(verdict, looked, before)
       const concerned = new Map<PodKey, Endpoint>()
       for (const pod of withNamesakes(around(around(affected)))) {
         const endpoint = endpoints.get(pod)
         if (endpoint) concerned.set(pod, endpoint)
       }
-      for (const verdict of verdicts(concerned, rules))
-        if (verdict.pods.some(pod => affected.has(pod))) keep(verdict, touched)
+      const judged = verdicts(concerned, rules).filter(({pods}) => pods.some(pod => affected.has(pod)))
+      for (const verdict of judged) keep(verdict, looked, before)
 
-      for (const pod of touched.pods) {
-        const told = [...(verdictsOf.get(pod) ?? [])].flatMap(verdict =>
-          verdict.told.flatMap(([to, problem]) => (to === pod ? problem : [])),
-        )
-        if (told.length > 0) problems.set(pod, told.sort(inOrder))
-        else problems.delete(pod)
+      // Most of those that were looked at are as they were: pods that have much to do with each other are all looked at
+      // whenever one of them changes.
+      const touched = {pairs: new Set<PairKey>(), pods: new Set<PodKey>(changed)}
+      for (const key of new Set([...before.keys(), ...judged.flatMap(({pair}) => pair?.key ?? [])])) {
+        const [was, is] = [before.get(key), pairs.get(key)]
+        if (was === is) continue
+        touched.pairs.add(key)
+        for (const {pod} of (is ?? was)!.ends) touched.pods.add(pod)
       }
+      for (const pod of looked) if (tell(pod)) touched.pods.add(pod)
       return touched
     },
   }

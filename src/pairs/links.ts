@@ -8,11 +8,13 @@ import {Cidr} from '../model/ip.ts'
 import type {NamespaceKernel, Sandbox, Step} from '../model/namespace.ts'
 import {type Address, IFA_F, type IfIndex, type Link, type LinkKind, type Route, TABLE_MAIN} from '../model/net.ts'
 import type {LocalEnd, PairKey, VethPlan, VxlanPlan} from '../model/pair.ts'
-import {OWN_ALIAS, OWN_GROUP} from '../model/plans.ts'
+import {OWN_ALIAS} from '../model/plans.ts'
 
 /** Of links: the mark, before the pair's key. */
 const ALIAS = `${OWN_ALIAS}pair:`
-/** `rtm_protocol` of a pair's routes in the pods. */
+/** Of links that have no alias yet. Another one than that of attachments, which leave theirs in pods without an alias. */
+const PAIR_GROUP = 0x6e70
+/** `rtm_protocol` of a pair's routes in the pods, and IFA_PROTO of its addresses. */
 const PROTOCOL = 107
 
 /** The kernel's refusal, or what stands in the way. The message is one sentence that says what to do. */
@@ -53,13 +55,13 @@ export async function ensureVeth(
   for (const inside of [a, b]) await drop(inside)
   const item = {
     name: a.end.interface,
-    group: OWN_GROUP,
+    group: PAIR_GROUP,
     mtu,
     mac: a.end.mac,
     netns: a.sandbox.fd,
     kind: {
       type: 'veth',
-      peer: {name: b.end.interface, netns: b.sandbox.fd, mtu, mac: b.end.mac, group: OWN_GROUP},
+      peer: {name: b.end.interface, netns: b.sandbox.fd, mtu, mac: b.end.mac, group: PAIR_GROUP},
     } as const,
   }
   await make(host, pair.key, item)
@@ -80,8 +82,14 @@ export async function ensureVxlan(
   if (inside.link && isVxlanOf(inside.link, plan)) return adjust(inside, pair.key, mtu, inside.link)
   await drop(inside)
   const kind = {type: 'vxlan', vni, port, local, remote, ...(dev !== undefined && {dev})} as const
-  const item = {name: end.interface, group: OWN_GROUP, mtu, mac: end.mac, netns: sandbox.fd, kind}
-  await make(host, pair.key, item)
+  const item = {name: end.interface, group: PAIR_GROUP, mtu, mac: end.mac, netns: sandbox.fd, kind}
+  await make(host, pair.key, item).catch(async error => {
+    // Somebody may have given it another name, under which it keeps its VNI.
+    const renamed = (await standingEnds(sandbox)).filter(each => each.pair === pair.key)
+    if (renamed.length === 0) throw error
+    for (const each of renamed) await removeEnd(sandbox, each)
+    await make(host, pair.key, item)
+  })
   await finish(inside, pair.key, mtu)
   return 'made'
 }
@@ -93,6 +101,14 @@ export async function standingEnds(sandbox: Sandbox): Promise<readonly StandingE
     const pair = pairOf(link)
     return pair === undefined ? [] : [{pair, link}]
   })
+}
+
+/** Of a pod: links of which it cannot be told any more for which pair they were made, unless they are being made now. */
+export async function removeUnmarked(sandbox: Sandbox, stays: (link: IfIndex) => boolean): Promise<readonly IfIndex[]> {
+  const kernel = await sandbox.kernel()
+  const all = (await kernel.links()).filter(isUnmarked).map(({index}) => index)
+  await kernel.change(all.filter(index => !stays(index)).map(item => ({op: 'delete', object: 'link', item})))
+  return all.filter(stays)
 }
 
 /** A veth goes at both ends. What has gone already is a success. Rejects with PairLinkError. */
@@ -109,9 +125,10 @@ export async function removeEnd(sandbox: Sandbox, {link, pair}: StandingEnd): Pr
 export const pairOf = ({alias}: Link): PairKey | undefined =>
   alias?.startsWith(ALIAS) ? (alias.slice(ALIAS.length) as PairKey) : undefined
 
-/** A link that has neither mark yet was made by an agent that was killed a moment later. */
-const isOurs = (link: Link): boolean =>
-  pairOf(link) !== undefined || (link.alias === undefined && link.group === OWN_GROUP)
+/** Such a link is being made at this moment, or was by an agent that was killed a moment later. */
+const isUnmarked = ({alias, group}: Link): boolean => alias === undefined && group === PAIR_GROUP
+
+const isOurs = (link: Link): boolean => pairOf(link) !== undefined || isUnmarked(link)
 
 async function look(end: LocalEnd, sandbox: Sandbox, key: PairKey): Promise<Inside> {
   const kernel = await sandbox.kernel()
@@ -209,7 +226,8 @@ function addressSteps({ips}: LocalEnd, index: IfIndex, have: readonly Address[])
   const text = ({ip, length}: {readonly ip: Ip; readonly length: number}) => `${ip}/${length}`
   const wanted = new Set(ips.map(text))
   const known = new Set(have.map(text))
-  const surplus = have.filter(each => !wanted.has(text(each)))
+  // What somebody has added in the pod is none of ours.
+  const surplus = have.filter(each => each.protocol === PROTOCOL && !wanted.has(text(each)))
   const missing = ips.filter(each => surplus.length > 0 || !known.has(text(each)))
   return [
     ...surplus.map(({ip, length}): Step => ({op: 'delete', object: 'address', item: {index, ip, length}})),
@@ -217,7 +235,7 @@ function addressSteps({ips}: LocalEnd, index: IfIndex, have: readonly Address[])
       ({ip, length}): Step => ({
         op: 'add',
         object: 'address',
-        item: {index, ip, length, ...(ip.family === 6 && {flags: IFA_F.NODAD})},
+        item: {index, ip, length, protocol: PROTOCOL, ...(ip.family === 6 && {flags: IFA_F.NODAD})},
       }),
     ),
   ]

@@ -24,6 +24,8 @@ export interface PlanOptions {
   readonly alive: ReadonlySet<NodeName>
   /** UDP, of the tunnels. */
   readonly port: number
+  /** Why none of those that wait for a VNI gets one. */
+  readonly shortage?: string | undefined
 }
 
 /** By key, in the order of `pairs`. All views must be synced. */
@@ -66,6 +68,11 @@ export function planPair(pair: Pair, vni: number | undefined, options: PlanOptio
   const ready = ends as readonly LocalEnd[] as readonly ReadyEnd[]
   const built = {pair, mtu: mtu.bytes, notes: mtu.notes}
   if (theirs.node === mine.node) return {...built, kind: 'veth', ends: ready as readonly [ReadyEnd, ReadyEnd]}
+  const bare = [mine, theirs].find(({underlay}) => Object.keys(underlay).length === 0)
+  if (bare)
+    return impossible(
+      `node ${bare.node} has no address for the tunnel of pod ${bare.namespace}/${bare.pod}: it needs an InternalIP, or another parent (pairs.parent; parent_interface and parent_address of its CNI config)`,
+    )
   if (!way)
     return impossible(
       `nodes ${[mine.node, theirs.node].sort().join(' and ')} have no addresses of one family for tunnels; give both an IPv4 or both an IPv6 address`,
@@ -75,7 +82,7 @@ export function planPair(pair: Pair, vni: number | undefined, options: PlanOptio
     return impossible(
       `nodes ${[mine.node, theirs.node].sort().join(' and ')} both have the address ${local}; give each its own`,
     )
-  if (vni === undefined) return waiting('vni', 'no VNI has been taken for the tunnel yet')
+  if (vni === undefined) return waiting('vni', options.shortage ?? 'no VNI has been taken for the tunnel yet')
   return {...built, kind: 'vxlan', ends: ready as readonly [ReadyEnd], vni, port: options.port, local, remote}
 }
 

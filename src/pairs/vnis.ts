@@ -16,10 +16,15 @@ export interface VniWish {
   readonly vnis: readonly number[]
 }
 
+/** Whatever is under this number is to go only if it is still this claim. */
+export interface VniReturn {
+  readonly vni: number
+  readonly claim: VniClaim
+}
+
 export interface WantedVnis {
   readonly take: readonly VniWish[]
-  /** Whatever is under this number is to go only if it is still this claim. */
-  readonly giveBack: readonly {readonly vni: number; readonly claim: VniClaim}[]
+  readonly giveBack: readonly VniReturn[]
 }
 
 export type Claims = ReadonlyMap<number, VniClaim>
@@ -75,6 +80,13 @@ export function wantedVnis(
 }
 
 const inRange = (vni: number, {from, to}: VniRange): boolean => vni >= from && vni <= to
+
+/** A sentence. Undefined: some are left. */
+export function shortageOf(claims: Claims, range: VniRange): string | undefined {
+  const size = range.to - range.from + 1
+  if (claims.size < size || [...claims.keys()].filter(vni => inRange(vni, range)).length < size) return undefined
+  return `every VNI from ${range.from} to ${range.to} is taken; widen pairs.vnis on all nodes, or remove other pairs`
+}
 
 /** Undefined: none is needed, or not all is there that it is needed for. */
 function takerOf({ends}: Pair, alive: ReadonlySet<NodeName>): NodeName | undefined {

@@ -93,6 +93,20 @@ export interface RouteReport {
   readonly restMs: number
   /** The pass itself broke: nothing of the rest is known. */
   readonly error?: unknown
+  /** What it followed from, for whoever asks why. Live. */
+  readonly basis?: PassBasis
+}
+
+export interface PassBasis {
+  readonly cluster: Cluster
+  readonly site: Site
+  readonly desired: Desired
+  /** undefined: nothing is known of them. */
+  readonly tunnels: readonly TunnelSpec[] | undefined
+  /** Of these changes those that are made: nothing is taken away for what may be older than the kernel's state, or lacks something. */
+  readonly allowed: (changes: readonly Change[], kernel: KernelState) => readonly Change[]
+  /** Why not all of them are. A sentence. */
+  readonly heldBack: string | undefined
 }
 
 /** What a pass works with. */
@@ -201,6 +215,12 @@ export function routePass(options: PassOptions): (input: PassInput) => Promise<R
       unresolved: unresolved.length,
       restMs: fight.restMs,
       publish: partial ? undefined : publicationOf(network, own, wanted, vtepOf(network, tunnels)),
+      basis: {
+        ...{cluster, site, desired, tunnels: wanted},
+        allowed: (changes, state) =>
+          partial ? additions(changes, state) : known ? changes : withoutDoubt(changes, nodes.items),
+        heldBack: whyHeldBack(nodes, hostPods, known),
+      },
     }
   }
 }
@@ -216,6 +236,13 @@ function withoutDoubt(changes: readonly Change[], nodes: NodesView['items']): re
     ({object, op, item}) =>
       object !== 'route' || op !== 'delete' || (item.type === 'unicast' && !claimed.has(`${item.destination}`)),
   )
+}
+
+function whyHeldBack(nodes: NodesView, hostPods: HostPodsView, known: boolean): string | undefined {
+  if (nodes.stale !== undefined)
+    return 'the API server has not answered yet, and nodes are those that were last written to disk: nothing is taken away'
+  if (!hostPods.synced) return "the pods that tell of nodes' addresses are not known yet: nothing is taken away"
+  return known ? undefined : "this node's own object has not told of its addresses yet: what leads to other nodes stays"
 }
 
 /** The one list that is not empty stays the same object: who has seen it need not look again. */

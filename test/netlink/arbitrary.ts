@@ -107,6 +107,7 @@ export const address: fc.Arbitrary<Address> = family.chain(of =>
     peer: maybe(ip(of)),
     scope,
     flags: fc.oneof(fc.nat(255), u32),
+    protocol: maybe(fc.nat(255)),
   }).filter(each => each.peer?.toString() !== each.ip.toString()),
 )
 

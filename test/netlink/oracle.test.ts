@@ -172,7 +172,8 @@ test('addresses: they read what we write', t => {
 
 test('addresses: we read what they write', t => {
   fc.assert(
-    fc.property(arbitrary.address, address => {
+    // It does not know IFA_PROTO.
+    fc.property(arbitrary.address, ({protocol, ...address}) => {
       t.deepEqual(decodeAddress(theirs(rt.formatAddressMessage, addressTheirs(address))), address)
     }),
   )

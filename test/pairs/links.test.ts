@@ -88,6 +88,11 @@ test('a veth straight between two pods: made, left alone, changed in place, made
   t.true(pings(pods[0], '192.168.2.101'))
   t.true(pings(pods[1], 'fd00:2::100'))
   t.is(await ensureVeth(kernel, plan(1430, a, b), both), 'kept')
+  // What somebody adds in the pod is none of ours, and stays.
+  pods[0].ip('addr', 'add', '10.99.0.1/24', 'dev', 'in1')
+  t.is(await ensureVeth(kernel, plan(1430, a, b), both), 'kept')
+  t.true(show(pods[0], 'in1').ips.includes('10.99.0.1/24'))
+  pods[0].ip('addr', 'del', '10.99.0.1/24', 'dev', 'in1')
 
   // Another address, a route, an MTU, a MAC: the same link.
   const routes = [{dst: parseCidr('10.7.0.0/16'), gw: parseIp('192.168.2.101'), onlink: false}]
@@ -132,7 +137,7 @@ test("somebody else's interface is left alone, and what a killed agent has left 
   t.is(pods[0].json('link', 'show').length, 1)
   pods[1].ip('link', 'del', 'in2')
   // As after the first message: no alias yet, in our group.
-  pods[1].ip('link', 'add', 'in2', 'group', `${0x6e67}`, 'type', 'veth', 'peer', 'name', 'y')
+  pods[1].ip('link', 'add', 'in2', 'group', `${0x6e70}`, 'type', 'veth', 'peer', 'name', 'y')
   t.is(await ensureVeth(kernel, plan, both), 'made')
   t.true(pings(pods[0], '10.1.0.2'))
 })

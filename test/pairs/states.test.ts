@@ -46,7 +46,7 @@ test('each state, by interface', t => {
       'd/a in4 > d/z:in4 waiting peer (pod d/z is not there)',
       'd/a in5 > d/b:in5 up veth 1450 (the mtu is 1450 instead of 9000: a tunne)',
       'd/a in6 > contradiction (netgraft.dev/pairs[5] of d/a and netgraf)',
-      'd/a in7 > d/f:in7 failed (nodes n1 and n9 have no addresses of one)',
+      'd/a in7 > d/f:in7 failed (node n9 has no address for the tunnel of)',
       'd/b in1 > d/a:in1 up veth 1450 x',
       'd/b in2 > d/a:in2 building veth 1450',
       'd/b in5 > d/a:in5 up veth 1450 (the mtu is 1450 instead of 9000: a tunne)',

@@ -6,6 +6,7 @@ import type {ExecutionContext} from 'ava'
 import {parse} from 'yaml'
 import type {ApiServerOptions} from '../../../src/lab/apiserver/server.ts'
 import {type Namespace, namespaces} from '../../netlink/namespace.ts'
+import type {EtcdPeer} from './etcd.ts'
 import {Networks, type Started} from './networks.ts'
 import {startNode, type TestNode} from './node.ts'
 
@@ -21,8 +22,10 @@ export interface ClusterOptions {
   /** Further keys of the agents' configuration. */
   readonly config?: object
   readonly api?: ApiServerOptions
-  /** Of the CustomResourceDefinitions. @default true */
+  /** Of the CustomResourceDefinitions. @default true, unless there is an etcd */
   readonly crds?: boolean
+  /** In place of the API server's objects. */
+  readonly etcd?: EtcdPeer
   /** Of nodes' eth0, bytes. @default 1500 */
   readonly mtu?: number
   /** The families that nodes have addresses of. @default both */
@@ -103,6 +106,27 @@ export class Cluster {
     )
   }
 
+  /** Waits until one of its states, "<state> <interface>: <reason>", is like each of these. */
+  async says(pod: PairedPod, ...wanted: readonly RegExp[]): Promise<void> {
+    const said = () => this.status(pod).map(each => `${each.state} ${each.interface ?? ''}: ${each.reason ?? ''}`)
+    await this.until(
+      () => wanted.every(want => said().some(each => want.test(each))),
+      () => `${pod.name} is told ${wanted.join(', ')}: it is told ${JSON.stringify(said())}`,
+    )
+    for (const want of wanted) this.#t.true(said().some(each => want.test(each)))
+  }
+
+  /** null: taken away. */
+  label(pod: PairedPod, labels: Readonly<Record<string, string | null>>): void {
+    this.api.patch({resource: 'pods', namespace: pod.project, name: pod.name}, {metadata: {labels}})
+  }
+
+  /** What `ip -d link` says of it; undefined: there is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever ip prints
+  link(pod: PairedPod, ifname = 'in1'): any {
+    return pod.namespace.json('link', 'show').find(link => link.ifname === ifname)
+  }
+
   async told(pod: PairedPod, ...states: string[]): Promise<void> {
     await this.until(
       () => this.states(pod).join() === states.join(),
@@ -173,7 +197,7 @@ export function pings(from: Namespace, address: string): boolean {
 
 /** "10.64.<n>.0/24" and "192.168.0.<n>" are node n's, with IPv6 likewise. */
 export async function startCluster(t: ExecutionContext, options: ClusterOptions = {}): Promise<Cluster> {
-  const {nodes: names = ['a', 'b'], config = {}, api, crds = true, mtu = 1500, families = [4, 6]} = options
+  const {nodes: names = ['a', 'b'], config = {}, api, etcd, crds = !etcd, mtu = 1500, families = [4, 6]} = options
   const [wire, ...spaces] = (await namespaces(t, names.length + 1)) as [Namespace, ...Namespace[]]
   wire.ip('link', 'add', 'sw', 'mtu', '9000', 'type', 'bridge')
   wire.ip('link', 'set', 'sw', 'up')
@@ -195,11 +219,12 @@ export async function startCluster(t: ExecutionContext, options: ClusterOptions 
         ),
       ],
       env: {NODE_NAME: name},
-      config: {networks: [{backend: 'direct'}], ...config},
+      config: {networks: [{backend: 'direct'}], ...(etcd && {store: etcd.store}), ...config},
       start: false,
       ...(firstNode ? {beside: firstNode} : api && {api}),
     })
     wire.ip('link', 'set', `p${n}`, 'mtu', '9000', 'master', 'sw', 'up')
+    await etcd?.lead(name, spaces[i]!)
     nodes.set(name, new Networks(t, node, name))
     firstNode ??= node
   }
@@ -212,5 +237,34 @@ export async function startCluster(t: ExecutionContext, options: ClusterOptions 
 }
 
 export function createDefinitions(api: TestNode['api']): void {
-  for (const file of readdirSync(CRDS)) api.create(parse(readFileSync(join(CRDS, file), 'utf8')))
+  for (const file of readdirSync(CRDS).filter(name => name.endsWith('.yaml')))
+    api.create(parse(readFileSync(join(CRDS, file), 'utf8')))
+}
+
+export interface GoodPair {
+  readonly x: PairedPod
+  readonly y: PairedPod
+  /** What x declares. */
+  readonly good: object
+  /** Whether its links are those that were made first. Waits until they lead to each other. */
+  readonly untouched: () => Promise<boolean>
+}
+
+/** Two pods of two nodes with a pair that nothing must disturb: interface "good", 10.99.0.1 and .2. */
+export async function withGoodPair(cluster: Cluster): Promise<GoodPair> {
+  const good = {peer: 'y', interface: 'good', ips: ['10.99.0.1/24']}
+  const x = await cluster.start('a', 'x', {pairs: [good]})
+  const y = await cluster.start('b', 'y', {pairs: [{peer: 'x', interface: 'good', ips: ['10.99.0.2/24']}]})
+  await cluster.told(x, 'up good vxlan')
+  await cluster.told(y, 'up good vxlan')
+  const index = () => [x, y].map(pod => cluster.link(pod, 'good')?.ifindex).join()
+  const before = index()
+  return {
+    ...{x, y, good},
+    untouched: async () => {
+      const isSame = index() === before
+      await cluster.reaches(x, '10.99.0.2')
+      return isSame
+    },
+  }
 }
