@@ -26,6 +26,9 @@ export interface UpkeepPorts {
 /** Milliseconds. */
 const SWEEP_MS = 15_000
 
+/** Milliseconds. */
+const REST_MS = 200
+
 /** Objects that are written at once: nobody waits for them, and what is told to other nodes goes to the same server. */
 const AT_ONCE = 8
 
@@ -59,7 +62,7 @@ export function storeUpkeep(
           onThrow: error => ({key: '' as PairKey, done: false, error}),
           backoff: {baseMs: 500, capMs: 60_000},
           // For people: states that pass quickly need not be written.
-          restMs: 200,
+          rest: () => REST_MS,
         },
       ),
       tap(({key, error}) => {

@@ -1,5 +1,4 @@
-/** What this node tells the others of a pod of its own that has to do with a pair: level-triggered, one pod at a time. */
-import {isDeepStrictEqual} from 'node:util'
+/** What a pod of this node has to do with pairs: level-triggered, one pod at a time. */
 import type {Attachments} from '../cni/attachments.ts'
 import type {Plan} from '../cni/journal.ts'
 import type {NodeName} from '../model/facts.ts'
@@ -7,7 +6,7 @@ import type {Namespaces} from '../model/namespace.ts'
 import type {Endpoint, PairProblem} from '../model/pair.ts'
 import {type Collection, type Entry, StoreError} from '../model/store.ts'
 import {type ParsedPairs, parsePairs, withStanding} from '../pairs/declarations.ts'
-import {type EndpointDocument, mayReplace} from '../pairs/documents.ts'
+import type {EndpointDocument} from '../pairs/documents.ts'
 import type {PodFacts, PodKey} from '../streams/pods.ts'
 import {createSandboxSearch, firstOf, hasFirst, type PodSandbox, type SandboxPorts, sandboxOf} from './pod-sandbox.ts'
 
@@ -20,7 +19,7 @@ export interface PairPod {
   /** Undefined: it has nothing to do with a pair. */
   readonly endpoint?: Endpoint | undefined
   readonly sandbox?: PodSandbox | undefined
-  /** What kept it from being told. To be tried again. */
+  /** What is not known of it. To be tried again. */
   readonly error?: Error | undefined
 }
 
@@ -33,13 +32,11 @@ export interface PairPodPorts extends SandboxPorts {
   readonly isNamed: (key: PodKey) => boolean
   readonly underlay: (plan: Plan | undefined) => Endpoint['underlay']
   readonly collection: Collection<EndpointDocument>
-  /** Whether it is known what the store has. */
-  readonly isReady: () => boolean
   /** As the store's stream has told last. */
   readonly stored: (key: PodKey) => Entry<EndpointDocument> | undefined
   /** What it was told to be before by this process. */
   readonly before: (key: PodKey) => Endpoint | undefined
-  /** Before the others are told: what is known here need not wait for them. */
+  /** It has been looked at. */
   readonly known: (told: PairPod) => void
 }
 
@@ -91,22 +88,14 @@ export function createPairPodPass(ports: PairPodPorts): (key: PodKey, signal: Ab
   }
 
   return async (key, signal) => {
-    let told: PairPod
     try {
-      told = await look(key, signal)
-    } catch (error) {
-      signal.throwIfAborted()
-      return {key, problems: [], error: error as Error}
-    }
-    // It may have gone, or been edited, meanwhile: then there is another pass.
-    ports.known(told)
-    try {
-      // What the store has already need not be written: once that is known all pods are looked at again.
-      if (ports.isReady()) await publish(ports, told, signal)
+      const told = await look(key, signal)
+      // It may have gone, or been edited, meanwhile: then there is another pass.
+      ports.known(told)
       return told
     } catch (error) {
       signal.throwIfAborted()
-      return {...told, error: error as Error}
+      return {key, problems: [], error: error as Error}
     }
   }
 }
@@ -123,30 +112,3 @@ const read = (collection: PairPodPorts['collection'], key: PodKey, signal: Abort
     if (error instanceof StoreError && error.code === 'unusable') return undefined
     throw error
   })
-
-/** Tries of what somebody else writes at the same time. */
-const TRIES = 4
-
-async function publish(
-  {collection, stored, self}: PairPodPorts,
-  {key, endpoint}: PairPod,
-  signal: AbortSignal,
-): Promise<void> {
-  let entry = stored(key)
-  for (let n = 0; n < TRIES; n++) {
-    const told = entry?.value.spec
-    if (!endpoint) {
-      if (!entry || told!.node !== self) return
-      if ((await collection.delete(key, entry.revision, signal)) !== 'changed') return
-    } else if (!entry) {
-      if ((await collection.create(key, {spec: endpoint}, signal)) !== 'exists') return
-    } else {
-      // A newer pod of that name is elsewhere.
-      if (isDeepStrictEqual(told, endpoint) || !mayReplace(told!, endpoint)) return
-      const outcome = await collection.replace(key, {spec: endpoint}, entry.revision, signal)
-      if (outcome !== 'changed' && outcome !== 'gone') return
-    }
-    entry = await collection.read(key, signal)
-  }
-  throw new StoreError('busy', `what is told of pod ${key} is written by somebody else all the time`)
-}

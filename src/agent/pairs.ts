@@ -50,6 +50,7 @@ import type {PairGate} from './pair-gate.ts'
 import {underlay$} from './pair-node.ts'
 import {storeUpkeep} from './pair-objects.ts'
 import {createPairPodPass, type PairPod} from './pair-pods.ts'
+import {createPublish, type PublishReport} from './pair-publish.ts'
 import {createPairRecord} from './pair-record.ts'
 import {scan, scanAll} from './pair-scan.ts'
 import {openPairStore, type PairStore} from './pair-store.ts'
@@ -122,6 +123,7 @@ function flow(
   const {port, vnis: range, parent, isolation, grants} = config.pairs
   const resyncMs = config.kernel.resyncSeconds * 1000
   const podDue = new Subject<PodKey>()
+  const publishDue = new Subject<PodKey>()
   const pairDue = new Subject<PairKey>()
   const tellDue = new Subject<PodKey>()
   const pageDue = new Subject<PairKey>()
@@ -272,7 +274,6 @@ function flow(
     log,
     isNamed,
     collection: store.endpoints,
-    isReady: () => store.isReady,
     pod: key => pods.items.get(key),
     underlay: plan => underlay(plan?.parent),
     stored: key => store.endpoint(key),
@@ -281,22 +282,23 @@ function flow(
     known: pod => {
       const {key, sandbox, endpoint} = pod
       // It may have gone while it was looked at, and have been told of after that.
-      if (!pod.pod) return forget(key)
+      if (!pod.pod) {
+        forget(key)
+        return publishDue.next(key)
+      }
       const before = told.get(key)?.sandbox
       told.set(key, pod)
       // Only the journal's sandboxes are looked through from the start.
       if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId) scan(sandbox, scanning)
       touch(facts.tell(key, endpoint), key)
       firstLook.ends(key)
+      publishDue.next(key)
     },
   })
   const lookAt = (key: PodKey, signal: AbortSignal): Promise<PairPod> => {
     firstLook.starts(key)
     return podPass(key, signal).finally(() => firstLook.ends(key))
   }
-  /** Why. */
-  const untold = new Map<PodKey, string>()
-  const unkept = new Map<PodKey, string>()
   const pods$ = podDue.pipe(
     // What is told of a pod is not to change because of what is only not known yet.
     filter(() => state !== undefined && arePodsKnown),
@@ -304,6 +306,31 @@ function flow(
       failed: ({error}) => error !== undefined,
       over: ({pod, error}) => pod === undefined && error === undefined,
       onThrow: error => ({key: '', problems: [], error: error as Error}),
+      backoff: RETRY,
+      restMs: REST_MS,
+    }),
+    tap(({key, error}) => {
+      if (error)
+        log.warn('what a pod has to do with pairs is not known; trying again', {pod: key, reason: error.message})
+    }),
+  )
+
+  /** Why. */
+  const untold = new Map<PodKey, string>()
+  const unkept = new Map<PodKey, string>()
+  const publish = createPublish({
+    self,
+    collection: store.endpoints,
+    stored: key => store.endpoint(key),
+    wanted: key => facts.local.get(key),
+  })
+  const published$ = publishDue.pipe(
+    // What the store has already need not be written: once that is known all pods are looked at again.
+    filter(() => store.isReady),
+    coalesceByKey<PodKey, PublishReport>(publish, {
+      failed: ({error}) => error !== undefined,
+      over: ({key, error}) => error === undefined && !facts.local.has(key),
+      onThrow: error => ({key: '', error: error as Error}),
       backoff: RETRY,
       restMs: REST_MS,
     }),
@@ -422,6 +449,7 @@ function flow(
     pages$,
     vnis$,
     pairs$,
+    published$,
     pods$,
     tellDue.pipe(throttleTime(COUNT_MS, undefined, {trailing: true}), tap(record.count)),
     late$,

@@ -314,7 +314,7 @@ const keys = v.object({
     run: key(
       absolutePath,
       '/run/netgraft',
-      "Where the agent's sockets are: `cni.sock`, which the CNI plugin on the host asks. Made if it is not there, for root alone.",
+      "Where the agent's sockets are: `cni.sock`, which the CNI plugin on the host asks, and `admin.sock`, which the command line asks. Made if it is not there, for root alone.",
       {form: 'an absolute path'},
     ),
   }),

@@ -78,7 +78,7 @@ test.serial('an API server that is away, slow or forgetful: what stands stays, a
     await cluster.told(x, 'up in1 veth', 'up in2 vxlan')
     await cluster.told(z, 'up in1 vxlan')
     await cluster.told(y, 'up in1 veth')
-    t.deepEqual(cluster.at('a').interfaces(x).slice(1), ['in1 192.168.2.1/24', 'in2 192.168.3.1/24'], name)
+    await cluster.at('a').has(x, 'in1 192.168.2.1/24', 'in2 192.168.3.1/24')
     t.deepEqual(look(), before, name)
   }
   await cluster.until(() => cluster.documents().filter(each => each.startsWith('vnis')).length === 1)
@@ -124,7 +124,7 @@ test.serial('agents that start while the store is away take nothing down', async
   await cluster.api.faults.up()
   await cluster.told(x, 'up in2 vxlan')
   await cluster.told(y)
-  t.deepEqual(cluster.at('a').interfaces(x).slice(1), ['in2 192.168.3.1/24'])
+  await cluster.at('a').has(x, 'in2 192.168.3.1/24')
   t.deepEqual([x.namespace.index('in2'), z.namespace.index('in1')], [before[1], before[2]])
   for (const pod of [x, y, z, v, w]) await cluster.stop(pod)
   await cluster.clean()

@@ -71,7 +71,6 @@ test.serial('what is taken away or changed inside of pods is put right', async t
   for (const [pod, name] of all) {
     pod.namespace.ip('link', 'set', name, 'down')
     pod.namespace.ip('addr', 'flush', 'dev', name, 'scope', 'global')
-    pod.namespace.ip('addr', 'add', '192.0.2.1/32', 'dev', name)
     pod.namespace.ip('link', 'set', name, 'mtu', '1300')
   }
   x.namespace.ip('link', 'set', 'in2', 'address', '02:00:00:00:00:01')

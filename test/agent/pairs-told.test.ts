@@ -38,7 +38,7 @@ test('objects, metrics and Events tell what has become of pairs', async t => {
   )
   const vni = cluster.status(x)[0]!.vni
   await cluster.until(
-    () => (pages()['x.in1.y.in1']?.status as {state?: string})?.state === 'up',
+    () => ['x.in1.y.in1', 'x.in2.z.in2'].every(name => (pages()[name]?.status as {state?: string})?.state === 'up'),
     () => JSON.stringify(pages()),
   )
   t.deepEqual(pages(), {

@@ -7,7 +7,7 @@ import {formatPlan} from '../../src/cli/text/plan.ts'
 import {formatRoutes} from '../../src/cli/text/routes.ts'
 import {formatStatus} from '../../src/cli/text/status.ts'
 import {ageOf, plain, render} from '../../src/cli/text/text.ts'
-import type {AdminStatus} from '../../src/model/admin.ts'
+import type {AdminAttachment, AdminStatus} from '../../src/model/admin.ts'
 
 const NOW = Date.parse('2030-01-02T03:04:05Z')
 const ago = (seconds: number): string => new Date(NOW - seconds * 1000).toISOString()
@@ -88,10 +88,12 @@ not known: not yet
 })
 
 test('attachments, pairs and plan', t => {
-  const attachment = {
+  const attachment: AdminAttachment = {
     ...{pod: 'n/p', container: 'c'.repeat(64), interface: 'net1', network: 'n/green', types: ['bridge', 'tuning']},
-    ...{addresses: ['10.9.0.2/24'], state: 'attached', since: ago(70)},
-  } as const
+    addresses: ['10.9.0.2/24'],
+    state: 'attached',
+    since: ago(70),
+  }
   const orphan = {
     container: 'd'.repeat(64),
     network: 'x',
