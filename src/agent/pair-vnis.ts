@@ -1,11 +1,16 @@
 /** Takes and gives back VNIs: this node's part of what all nodes agree upon in the store. */
 import {isDeepStrictEqual} from 'node:util'
+import {filter, type OperatorFunction, pipe, tap} from 'rxjs'
 import type {NodeName} from '../model/facts.ts'
+import type {Logger} from '../model/logger.ts'
 import type {VniClaim} from '../model/pair.ts'
 import type {Collection, Entry} from '../model/store.ts'
+import type {Metrics} from '../observe/metrics.ts'
 import type {VniDocument} from '../pairs/documents.ts'
 import {shortageOf, type VniRange, type VniReturn, type VniWish, wantedVnis} from '../pairs/vnis.ts'
+import {coalesce} from '../streams/coalesce.ts'
 import type {PairFacts} from './pair-facts.ts'
+import type {PairStore} from './pair-store.ts'
 
 export interface VniPorts {
   readonly facts: PairFacts
@@ -71,4 +76,34 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
     const error = failed?.reason as Error | undefined
     return {taken: count(taken), givenBack: count(given), error, ms: performance.now() - began}
   }
+}
+
+export interface VniUpkeepPorts extends Pick<VniPorts, 'facts' | 'self' | 'range' | 'note'> {
+  readonly store: PairStore
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Whenever something may be due. */
+export function vniUpkeep({store, log, metrics, ...ports}: VniUpkeepPorts): OperatorFunction<unknown, unknown> {
+  const pass = createVniPass({...ports, collection: store.vnis, stored: key => store.vni(key)})
+  let trouble: string | undefined
+  return pipe(
+    filter(() => store.isReady && store.isLive),
+    coalesce((_: unknown, signal: AbortSignal) => pass(signal), {
+      failed: ({error}) => error !== undefined,
+      onThrow: error => ({taken: 0, givenBack: 0, error: error as Error, ms: 0}),
+      // Every pair is looked at: not all the time.
+      rest: ({taken, givenBack, ms}) => (taken + givenBack > 0 ? 0 : ms),
+      backoff: {baseMs: 50, capMs: 30_000},
+    }),
+    tap(({taken, givenBack, error}) => {
+      metrics.vniChanges.inc({op: 'take'}, taken)
+      metrics.vniChanges.inc({op: 'give back'}, givenBack)
+      const reason = error?.message
+      if (reason !== undefined && reason !== trouble)
+        log.warn('network identifiers of tunnels cannot be taken or given back; trying again', {reason})
+      trouble = reason
+    }),
+  )
 }

@@ -15,7 +15,6 @@ import {
   Subject,
   switchMap,
   tap,
-  throttleTime,
   timer,
 } from 'rxjs'
 import {isFurther, type PlannedParent} from '../cni/journal.ts'
@@ -29,15 +28,11 @@ import type {Logger} from '../model/logger.ts'
 import type {NamespaceKernel} from '../model/namespace.ts'
 import type {Link} from '../model/net.ts'
 import type {Endpoint, PairKey, PodKey} from '../model/pair.ts'
-import {StoreError} from '../model/store.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {namespaceKernel} from '../netlink/namespace.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {pairOf} from '../pairs/links.ts'
-import {coalesce} from '../streams/coalesce.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
-import {POD_ANNOTATIONS} from '../streams/pods.ts'
-import {sparing} from '../streams/sparing.ts'
 import type {View} from '../streams/view.ts'
 import type {AdminBoard} from './admin-board.ts'
 import {listPairs} from './admin-pairs.ts'
@@ -50,15 +45,14 @@ import type {PairGate} from './pair-gate.ts'
 import {underlay$} from './pair-node.ts'
 import {storeUpkeep} from './pair-objects.ts'
 import {createPairPodPass, type PairPod} from './pair-pods.ts'
-import {createPublish, type PublishReport} from './pair-publish.ts'
+import {publishing} from './pair-publish.ts'
 import {createPairRecord} from './pair-record.ts'
 import {scan, scanAll} from './pair-scan.ts'
 import {openPairStore, type PairStore} from './pair-store.ts'
-import {PAIRS_STORY, type PairPodReport} from './pair-tell.ts'
+import {telling} from './pair-telling.ts'
 import {deviceOf, parentOf, underlayOf} from './pair-underlay.ts'
-import {createVniPass} from './pair-vnis.ts'
+import {vniUpkeep} from './pair-vnis.ts'
 import type {SandboxPorts} from './pod-sandbox.ts'
-import {tellPods} from './pod-tell.ts'
 import type {Pods} from './pods.ts'
 
 export interface PairEdges {
@@ -315,39 +309,14 @@ function flow(
     }),
   )
 
-  /** Why. */
-  const untold = new Map<PodKey, string>()
-  const unkept = new Map<PodKey, string>()
-  const publish = createPublish({
+  const publication = publishing({
     self,
-    collection: store.endpoints,
-    stored: key => store.endpoint(key),
+    store,
     wanted: key => facts.local.get(key),
+    changed: key => tellDue.next(key),
+    log,
   })
-  const published$ = publishDue.pipe(
-    // What the store has already need not be written: once that is known all pods are looked at again.
-    filter(() => store.isReady),
-    coalesceByKey<PodKey, PublishReport>(publish, {
-      failed: ({error}) => error !== undefined,
-      over: ({key, error}) => error === undefined && !facts.local.has(key),
-      onThrow: error => ({key: '', error: error as Error}),
-      backoff: RETRY,
-      restMs: REST_MS,
-    }),
-    tap(({key, error}) => {
-      const reason = error?.message
-      const known = untold.get(key)
-      // Until somebody does something: whoever looks at the pod is to see it there.
-      const lasts = error instanceof StoreError && !error.retryable
-      if (reason !== undefined && lasts) unkept.set(key, reason)
-      else unkept.delete(key)
-      if (reason !== known) tellDue.next(key)
-      if (reason === undefined) untold.delete(key)
-      else untold.set(key, reason)
-      if (reason === undefined || reason === known) return
-      log.warn('what a pod says of its pairs cannot be told to the other nodes; trying again', {pod: key, reason})
-    }),
-  )
+  const published$ = publishDue.pipe(publication.publish)
 
   const room = createSerial(AT_ONCE)
   const pairPass = createPairPass({
@@ -376,89 +345,24 @@ function flow(
     }),
   )
 
-  const vniPass = createVniPass({
-    facts,
-    self,
-    range,
-    collection: store.vnis,
-    stored: key => store.vni(key),
-    note: (vni, claim) => touch(facts.noteClaim(vni, claim)),
-  })
-  let vniTrouble: string | undefined
   const vnis$ = vniDue.pipe(
-    filter(() => store.isReady && store.isLive),
-    coalesce((_: undefined, signal: AbortSignal) => vniPass(signal), {
-      failed: ({error}) => error !== undefined,
-      onThrow: error => ({taken: 0, givenBack: 0, error: error as Error, ms: 0}),
-      // Every pair is looked at: not all the time.
-      rest: ({taken, givenBack, ms}) => (taken + givenBack > 0 ? 0 : ms),
-      backoff: RETRY,
-    }),
-    tap(({taken, givenBack, error}) => {
-      metrics.vniChanges.inc({op: 'take'}, taken)
-      metrics.vniChanges.inc({op: 'give back'}, givenBack)
-      const reason = error?.message
-      if (reason !== undefined && reason !== vniTrouble)
-        log.warn('network identifiers of tunnels cannot be taken or given back; trying again', {reason})
-      vniTrouble = reason
-    }),
+    vniUpkeep({facts, self, range, store, note: (vni, claim) => touch(facts.noteClaim(vni, claim)), log, metrics}),
   )
 
   const unknown = (): string | undefined => (store.isReady ? undefined : store.unknown().reason)
   edges.board.pairs = {
-    list: () => listPairs({facts, told, progressOf: record.progressOf, untold, unknown: unknown()}),
+    list: () =>
+      listPairs({facts, told, progressOf: record.progressOf, untold: publication.troubles, unknown: unknown()}),
     store: () => ({ready: store.isReady, reason: unknown() ?? store.trouble}),
   }
 
   const pages$ = storeUpkeep({self, store, facts, record, resyncMs, ask: pods.ask, log}, pageDue)
 
-  const report = (key: PodKey): PairPodReport | undefined => {
-    const pod = told.get(key)
-    if (!pod?.pod) return {key, states: []}
-    const now = pods.items.get(key)
-    const states = store.isReady ? record.statesOf(pod) : undefined
-    gate.tell(key, pod.sandbox?.containerId, states ?? [store.unknown()])
-    const known = now ?? pod.pod
-    const reason = unkept.get(key)
-    if (states) return {key, pod: known, states: reason === undefined ? states : [...states, {state: 'failed', reason}]}
-    // What an earlier process has told of its pairs stands.
-    const isNew = pod.endpoint !== undefined && known.annotations[POD_ANNOTATIONS.pairsStatus] === undefined
-    return isNew && isLate ? {key, pod: known, states: [store.unknown()]} : undefined
-  }
-  let isLate = false
-  const late$ = timer(LATE_MS).pipe(
-    tap(() => {
-      isLate = !store.isReady
-      if (isLate) for (const pod of facts.local.keys()) tellDue.next(pod)
-    }),
-  )
   gate.onWait(key => {
     podDue.next(key)
     tellDue.next(key)
   })
-  const tell$ = tellDue.pipe(
-    // It looks at all pairs of the pod, and is heard of for each of them.
-    sparing(TELL_MS),
-    map(report),
-    filter(told => told !== undefined),
-    tellPods(edges, PAIRS_STORY),
-  )
+  const tell$ = telling({...edges, store, facts, record, told, lasting: publication.lasting}, tellDue)
 
-  return merge(
-    tell$,
-    pages$,
-    vnis$,
-    pairs$,
-    published$,
-    pods$,
-    tellDue.pipe(throttleTime(COUNT_MS, undefined, {trailing: true}), tap(record.count)),
-    late$,
-    inputs$,
-  )
+  return merge(tell$, pages$, vnis$, pairs$, published$, pods$, inputs$)
 }
-
-/** Milliseconds. */
-const COUNT_MS = 1000
-const TELL_MS = 10
-/** Until a pod's user is told that the store cannot be read. */
-const LATE_MS = 5000

@@ -150,7 +150,7 @@ export interface AdminRoute {
   readonly wanted?: string
   /** What of ours stands there, where that differs. */
   readonly standing?: string
-  /** Of all but `stands`: a sentence. */
+  /** Why it is not `stands`, or why nothing gets there all the same: a sentence. */
   readonly reason?: string
 }
 

@@ -9,7 +9,7 @@ import {configurations, isFolder, programsOf} from '../../install/folders.ts'
 import {ownConflists} from '../../install/plan.ts'
 import {isShim} from '../../install/shim.ts'
 import type {Config} from '../../model/config.ts'
-import {type Check, failed, ok, warning} from './check.ts'
+import {type Check, failed, ok, skipped, warning} from './check.ts'
 
 export interface CniPlace {
   /** As the host sees them. */
@@ -41,8 +41,9 @@ async function checkProgram(bin: string, shown: string, shim: string): Promise<C
   const path = join(shown, NAME)
   const found = await readFile(join(bin, NAME)).catch((error: NodeJS.ErrnoException) => error)
   if (found instanceof Error) {
-    const why = found.code === 'ENOENT' ? 'is not there' : `cannot be read (${found.code})`
-    return failed('plugin', `${path} ${why}, and no pod can start; run: netgraft install`)
+    return found.code === 'ENOENT'
+      ? failed('plugin', `${path} is not there, and no pod can start; run: netgraft install`)
+      : skipped('plugin', `${path} cannot be read from here (${found.code}); run this on the node as root`)
   }
   if (!isShim(found)) return failed('plugin', `${path} is not Netgraft's; move it away and run: netgraft install`)
   if ((await programsOf(bin, [NAME])).length === 0)
