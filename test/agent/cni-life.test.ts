@@ -134,7 +134,7 @@ test('the state folder vanishes under an agent: what stands is left alone, and c
   const {node, runtime} = await serving(t)
   const [a, b, c] = (await runtime.pods(3)) as [Pod, Pod, Pod]
   const [first, second] = await Promise.all([a, b].map(pod => runtime.add(pod)))
-  rmSync(node.agent.state, {recursive: true})
+  rmSync(node.agent.state, {recursive: true, maxRetries: 5})
   await runtime.succeeds('CHECK', a)
   t.true(await reaches(a.namespace, addressesOf(second!)[0]!))
   await runtime.succeeds('DEL', a)
@@ -151,7 +151,7 @@ for (const [mode, config] of Object.entries({ptp: PTP, bridge: BRIDGE}))
     const [a, b, c] = (await runtime.pods(3)) as [Pod, Pod, Pod]
     const results = await Promise.all([a, b].map(pod => runtime.add(pod)))
     await node.agent.stop()
-    rmSync(node.agent.state, {recursive: true})
+    rmSync(node.agent.state, {recursive: true, maxRetries: 5})
     node.agent.start()
     await runtime.serving()
     for (const {namespace} of [a, b]) t.true(await reaches(namespace, '10.64.1.1'))
