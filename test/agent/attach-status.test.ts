@@ -2,6 +2,7 @@
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import test, {type ExecutionContext} from 'ava'
 import {bridgeConf, type Declared, type Networks, startNetworks} from './support/networks.ts'
 import {built} from './support/node.ts'
@@ -49,6 +50,9 @@ async function settled(networks: Networks, fence: Declared): Promise<void> {
   }
   networks.annotate(fence, {[NPWG]: null})
   await networks.told(fence)
+  // Its Events come behind its status.
+  const {requests} = networks.node.api
+  for (let seen = -1; seen !== requests.length; await sleep(300)) seen = requests.length
 }
 
 test('one write for each edit; none for pods without networks, and none after a restart', async t => {
