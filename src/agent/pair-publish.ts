@@ -29,7 +29,12 @@ interface PublishReport {
 interface Written {
   readonly upon: Revision | undefined
   readonly entry: Entry<EndpointDocument> | undefined
+  /** `performance.now()`. */
+  readonly at: number
 }
+
+/** Milliseconds. Who has not heard of it by then may never: it may have been undone before the stream told of it. */
+const UNHEARD_MS = 10_000
 
 /** Tries of what somebody else writes at the same time. */
 const TRIES = 4
@@ -41,7 +46,7 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
   const current = (key: PodKey): Entry<EndpointDocument> | undefined => {
     const told = stored(key)
     const mine = written.get(key)
-    if (mine && mine.upon === told?.revision) return mine.entry
+    if (mine && mine.upon === told?.revision && performance.now() - mine.at < UNHEARD_MS) return mine.entry
     written.delete(key)
     return told
   }
@@ -59,7 +64,7 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
       if (!entry || told!.node !== self) return 'done'
       const outcome = await collection.delete(key, entry.revision, signal)
       if (outcome === 'changed') return 'again'
-      written.set(key, {upon, entry: undefined})
+      written.set(key, {upon, entry: undefined, at: performance.now()})
       return 'done'
     }
     // A newer pod of that name is elsewhere.
@@ -69,7 +74,7 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
       ? await collection.replace(key, value, entry.revision, signal)
       : await collection.create(key, value, signal)
     if (typeof outcome !== 'object') return 'again'
-    written.set(key, {upon, entry: outcome})
+    written.set(key, {upon, entry: outcome, at: performance.now()})
     return 'done'
   }
 

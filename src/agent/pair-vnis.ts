@@ -4,7 +4,7 @@ import {filter, type OperatorFunction, pipe, tap} from 'rxjs'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {VniClaim} from '../model/pair.ts'
-import type {Collection, Entry} from '../model/store.ts'
+import type {Collection, Entry, Revision} from '../model/store.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {VniDocument} from '../pairs/documents.ts'
 import {shortageOf, type VniRange, type VniReturn, type VniWish, wantedVnis} from '../pairs/vnis.ts'
@@ -34,6 +34,12 @@ export interface VniReport {
 
 /** All that is due at this moment. Rejects when aborted only. */
 export function createVniPass({facts, self, range, collection, stored, note}: VniPorts) {
+  const revisionOf = (vni: number) => stored(`${vni}`)?.revision
+  /** Once the store's stream has told of it since, it knows more: somebody else may have taken it again. */
+  const noteUnless = (vni: number, before: Revision | undefined, claim: VniClaim | undefined) => {
+    if (revisionOf(vni) === before) note(vni, claim)
+  }
+
   const take = async ({pair, vnis}: VniWish, signal: AbortSignal): Promise<boolean> => {
     const claim = {pair, node: self}
     if (vnis.length === 0) {
@@ -41,8 +47,9 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
       if (shortage !== undefined) throw new Error(shortage)
     }
     for (const vni of vnis) {
+      const before = revisionOf(vni)
       if ((await collection.create(`${vni}`, {spec: claim}, signal)) === 'exists') continue
-      note(vni, claim)
+      noteUnless(vni, before, claim)
       return true
     }
     // Others were quicker each time: what the store's stream tells next names other numbers.
@@ -50,15 +57,16 @@ export function createVniPass({facts, self, range, collection, stored, note}: Vn
   }
 
   const giveBack = async ({vni, claim}: VniReturn, signal: AbortSignal): Promise<boolean> => {
+    const before = revisionOf(vni)
     // The store's stream may not have told yet of what has just been taken.
     const entry = stored(`${vni}`) ?? (await collection.read(`${vni}`, signal))
     if (entry && !isDeepStrictEqual(entry.value.spec, claim)) return false
     if (!entry) {
-      note(vni, undefined)
+      noteUnless(vni, before, undefined)
       return false
     }
     const outcome = await collection.delete(`${vni}`, entry.revision, signal)
-    if (outcome !== 'changed') note(vni, undefined)
+    if (outcome !== 'changed') noteUnless(vni, before, undefined)
     return outcome === 'deleted'
   }
 

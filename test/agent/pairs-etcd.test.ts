@@ -126,28 +126,29 @@ test.serial('etcd comes back with an empty data folder: all is told anew, and no
   const w = await cluster.start('b', 'w', {pairs: [end('y1', 'in2', '192.168.4.2/24')]})
   const all = ['up in1 vxlan', 'up in2 vxlan', 'up in3 vxlan']
   const whole = async () => {
+    const wanted = [
+      ...['w', 'x', 'y1', 'y2', 'z'].map(name => `pairpods/default/${name}`),
+      ...[7, 8, 9].map(n => `vnis/${n}`),
+    ]
+    let keys: string[] = []
+    await cluster.until(
+      async () => {
+        keys = (await etcd.keys()).filter(key => !key.startsWith('pairs/'))
+        return keys.join() === wanted.join()
+      },
+      () => `etcd has ${keys}`,
+    )
     await cluster.told(x, ...all)
     await cluster.told(y1, 'up in1 vxlan', 'up in2 veth')
     await cluster.told(y2, 'up in1 vxlan')
     await cluster.told(z, 'up in1 vxlan')
+    const numbers = () => cluster.status(x).map(({vni}) => vni)
+    const others = () => [y1, y2, z].map(pod => cluster.status(pod)[0]!.vni)
+    await cluster.until(
+      () => new Set(numbers()).size === 3 && numbers().join() === others().join(),
+      () => `one number for each: there are ${numbers()} and ${others()}`,
+    )
     for (const n of [1, 2, 3]) await cluster.reaches(x, `192.168.${n}.2`)
-    t.deepEqual(
-      cluster
-        .status(x)
-        .map(({vni}) => vni!)
-        .sort(),
-      [7, 8, 9],
-    )
-    const told = [y1, y2, z].map(pod => cluster.status(pod)[0]!.vni)
-    t.deepEqual(
-      told,
-      cluster.status(x).map(({vni}) => vni),
-    )
-    const keys = (await etcd.keys()).filter(key => !key.startsWith('pairs/'))
-    t.deepEqual(keys, [
-      ...['w', 'x', 'y1', 'y2', 'z'].map(name => `pairpods/default/${name}`),
-      ...[7, 8, 9].map(n => `vnis/${n}`),
-    ])
   }
   await whole()
   const veth = y1.namespace.index('in2')
