@@ -34,7 +34,7 @@ async function server(t: ExecutionContext, path = join(folder(t), 'run', 'admin.
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), 'ng-admin-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true}))
+  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
   return made
 }
 

@@ -28,7 +28,7 @@ async function ends(networks: Networks, pod: Started): Promise<void> {
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), 'ng-leases-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true}))
+  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
   return made
 }
 

@@ -285,7 +285,7 @@ test('the journal is lost: what stands is found through the runtime, and taken o
   const status = networks.status(one)
   peer.sandboxes.push({id: one.id, uid: one.uid, name: one.name, netns: one.namespace.path})
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   const heard = await listen(t, networks, one)
   node.agent.start()
   await runtime.serving()

@@ -15,7 +15,7 @@ const DEFAULT = 'v1.multus-cni.io/default-network'
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), 'ng-start-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true}))
+  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
   return made
 }
 

@@ -13,7 +13,7 @@ const GOOD = 'attached default/good g'
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), 'ng-input-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true}))
+  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
   return made
 }
 

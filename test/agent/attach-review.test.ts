@@ -51,7 +51,7 @@ test('the journal is lost, and then nothing is asked for any more', async t => {
   await networks.told(pod, 'attached default/green net1')
   peer.sandboxes.push({id: pod.id, uid: pod.uid, name: pod.name, netns: pod.namespace.path})
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   node.agent.start()
   await runtime.serving()
   await node.until(() => node.agent.metric('netgraft_attachments', {state: 'added'}).then(count => count === 1))

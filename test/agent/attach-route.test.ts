@@ -15,7 +15,7 @@ const RANGES = {clusterCIDRs: ['10.64.0.0/16'], serviceCIDRs: ['10.96.0.0/16']}
 function define(t: ExecutionContext, networks: Networks, ...names: string[]): void {
   for (const [i, name] of names.entries()) {
     const dataDir = mkdtempSync(join(tmpdir(), 'ng-leases-'))
-    t.teardown(() => rmSync(dataDir, {recursive: true, force: true}))
+    t.teardown(() => rmSync(dataDir, {recursive: true, force: true, maxRetries: 5}))
     const ranges = [[{subnet: `192.168.${42 + i}.0/24`}]]
     networks.define(name, {
       cniVersion: '1.0.0',

@@ -13,7 +13,7 @@ const NPWG = 'k8s.v1.cni.cncf.io/networks'
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), 'ng-start-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true}))
+  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
   return made
 }
 

@@ -16,7 +16,7 @@ const STATUS = 'netgraft.dev/attachments-status'
 /** With the networks "a" to "c". */
 async function start(t: ExecutionContext): Promise<Networks> {
   const dir = mkdtempSync(join(tmpdir(), 'ng-status-'))
-  t.teardown(() => rmSync(dir, {recursive: true, force: true}))
+  t.teardown(() => rmSync(dir, {recursive: true, force: true, maxRetries: 5}))
   const attachments = {criSockets: [join(dir, 'none.sock')]}
   const networks = await startNetworks(t, {config: {attachments}})
   for (const [i, name] of ['a', 'b', 'c'].entries()) {

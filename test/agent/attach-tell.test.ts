@@ -51,7 +51,7 @@ async function start(t: ExecutionContext, refusals: number[]) {
     subscription.unsubscribe()
     credentials.close()
     await server.close()
-    await rm(folder, {recursive: true})
+    await rm(folder, {recursive: true, maxRetries: 5})
   })
   /** "a b": what is attached now. Until its status says so and `n` Events have been posted. */
   const tell = async (names: string, n: number) => {

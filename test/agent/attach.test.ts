@@ -13,7 +13,7 @@ const BLUE = 'net48d6215903df'
 
 function leases(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ng-leases-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   return folder
 }
 

@@ -176,7 +176,7 @@ test('interfaces that go from a living pod are made anew', async t => {
   const asked = await Promise.all(
     Object.values(FURTHER).map(async config => {
       const dataDir = await mkdtemp(join(tmpdir(), 'ng-heal-'))
-      t.teardown(() => rm(dataDir, {recursive: true, force: true}))
+      t.teardown(() => rm(dataDir, {recursive: true, force: true, maxRetries: 5}))
       return {env: {CNI_IFNAME: 'net1', CNI_PATH: UPSTREAM}, config: {name: 'lan', delegates: [config(dataDir)]}}
     }),
   )

@@ -39,7 +39,7 @@ async function unharmed(t: ExecutionContext, node: TestNode, runtime: Runtime, l
 test('variables that are missing, or cannot be', async t => {
   const {node, runtime, living, pod} = await serving(t)
   const folder = mkdtempSync(join(tmpdir(), 'ng-input-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   writeFileSync(join(folder, 'file'), 'x')
   writeFileSync(join(folder, 'empty'), '')
   symlinkSync(join(folder, 'loop'), join(folder, 'loop'))

@@ -22,7 +22,7 @@ for (const empty of ['', '\n', '---\n', '# nothing\n', 'null', '{}', 'log:\nnetw
   test(`all defaults: ${JSON.stringify(empty)}`, t => t.deepEqual(parseConfigText(empty), parseConfig({})))
 
 const KEYS =
-  'node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, kernel, metrics, log'
+  'node, kubernetes, clusterCIDRs, serviceCIDRs, store, networks, folders, cni, attachments, pairs, kernel, metrics, log'
 
 for (const [text, want] of [
   [
@@ -101,7 +101,7 @@ test('no text makes the check throw anything but ConfigError, and each problem h
 
 async function load(t: ExecutionContext, content: string | Uint8Array, env: Environment = {}): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'config-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const path = join(folder, 'config.yaml')
   await writeFile(path, content)
   try {

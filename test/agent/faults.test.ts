@@ -126,7 +126,7 @@ test('a first list that lacks most of what an earlier agent knew is read twice',
   await node.has(...TO_B, ...all.map(n => toPeer(n)))
   await node.agent.kill()
   // The routes in the kernel alone tell what there was.
-  rmSync(node.agent.state, {recursive: true, force: true})
+  rmSync(node.agent.state, {recursive: true, force: true, maxRetries: 5})
   node.remove(...all.map(n => `p${n}`))
   node.agent.start()
   await node.says('warn', 'most objects are missing from a list')

@@ -165,7 +165,7 @@ test.serial('pods without a journal are found through the runtime', async t => {
   const indexes = () => ['in1', 'in2'].map(name => x.namespace.index(name))
   const before = indexes()
   await node.agent.stop()
-  rmSync(node.agent.state, {recursive: true})
+  rmSync(node.agent.state, {recursive: true, maxRetries: 5})
   // Nobody has asked for it meanwhile.
   cluster.declare(z, undefined)
   cluster.declare(x, [end('y', 'in1', '192.168.2.1/24')])

@@ -15,7 +15,7 @@ test.before(built)
 /** As ratchet's documentation has it: `delegate` gives 10.21.0.0/24, `boot_network` 10.22.0.0/24. */
 function ratchet(t: ExecutionContext): {config: object; delegate: object; boot: object; leases: () => string[]} {
   const folder = mkdtempSync(join(tmpdir(), 'ng-ratchet-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   const network = (name: string, subnet: string) => ({
     name,
     type: 'bridge',
@@ -286,7 +286,7 @@ test('a DEL, when the journal is lost, undoes whichever of the two it was', asyn
   const y = await start(cluster, 'a', 'y', config)
   t.is(leases().length, 2)
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   node.agent.start()
   await runtime.serving()
   for (const pod of [x, y]) {

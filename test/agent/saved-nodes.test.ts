@@ -31,7 +31,7 @@ const CHILDREN = join(import.meta.dirname, 'child')
 
 function temporary(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ng-saved-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   return folder
 }
 

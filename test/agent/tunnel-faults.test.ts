@@ -383,7 +383,7 @@ test('with the API server away and a snapshot from before, no device is taken aw
   await node.holds(moved)
   await node.agent.kill()
   await node.api.faults.down()
-  rmSync(node.agent.state, {recursive: true})
+  rmSync(node.agent.state, {recursive: true, maxRetries: 5})
   cpSync(old, node.agent.state, {recursive: true})
   const heard = await node.monitor('link', 'neigh', 'address')
   node.agent.start()

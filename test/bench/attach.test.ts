@@ -20,7 +20,7 @@ test.before(built)
 
 test('a small run measures both sides, and loses no edit', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ng-bench-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const file = join(folder, 'figures.json')
   const small = ['--pods', '2', '--edits', '2', '--seconds', '1', '--repetitions', '1', '--patience', '0']
   const {stdout} = await run(process.execPath, [MAIN, ...small, '--json', file])

@@ -25,7 +25,7 @@ test.before(built)
 
 test('a small run measures every part, with both stores, and leaves nothing behind', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ng-bench-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const file = join(folder, 'figures.json')
   const {stdout} = await run(process.execPath, [MAIN, '--quick', '--edits', '2', '--json', file])
   t.regex(stdout, /^both annotations PATCHed → up, p50, ms .*≤ 10$/m)

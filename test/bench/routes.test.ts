@@ -16,7 +16,7 @@ test.before(built)
 
 test('a small run measures what it is asked for', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ng-bench-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const file = join(folder, 'figures.json')
   const words = ['--only', 'facts,start', '--nodes', '20', '--repetitions', '1', '--patience', '0', '--json', file]
   const {stdout} = await run(process.execPath, [MAIN, ...words])

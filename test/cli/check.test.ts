@@ -16,7 +16,7 @@ test.before(built)
 /** The runtime's two folders. */
 function folders(t: ExecutionContext): readonly string[] {
   const root = mkdtempSync(join(tmpdir(), 'ng-check-'))
-  t.teardown(() => rmSync(root, {recursive: true, force: true}))
+  t.teardown(() => rmSync(root, {recursive: true, force: true, maxRetries: 5}))
   return ['--cni-bin', join(root, 'bin'), '--cni-conf', join(root, 'conf')]
 }
 

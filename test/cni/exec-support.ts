@@ -16,7 +16,7 @@ export const UPSTREAM = '/usr/lib/cni'
 
 export async function temporary(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-exec-'))
-  t.teardown(() => rm(folder, {recursive: true, force: true}))
+  t.teardown(() => rm(folder, {recursive: true, force: true, maxRetries: 5}))
   return folder
 }
 

@@ -33,7 +33,7 @@ export const RESULT: CniResult = {
 
 export async function folderOf(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-journal-'))
-  t.teardown(() => rm(folder, {recursive: true, force: true}))
+  t.teardown(() => rm(folder, {recursive: true, force: true, maxRetries: 5}))
   return folder
 }
 

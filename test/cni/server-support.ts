@@ -16,7 +16,7 @@ export const request = (n = 0, stdin: Buffer = Buffer.from('{}')): ShimRequest =
 
 export async function pathOf(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-server-'))
-  t.teardown(() => rm(folder, {recursive: true, force: true}))
+  t.teardown(() => rm(folder, {recursive: true, force: true, maxRetries: 5}))
   return join(folder, 'run', 'cni.sock')
 }
 

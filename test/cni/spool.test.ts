@@ -22,7 +22,7 @@ const nameAt = (ms: number, n = 1): string => `${`${ms}000000`.padStart(20, '0')
 /** What was run, as "container at", and what was told. */
 async function spoolOf(t: ExecutionContext, files: {readonly [name: string]: Buffer | string} = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ng-spool-'))
-  t.teardown(() => rm(folder, {recursive: true, force: true}))
+  t.teardown(() => rm(folder, {recursive: true, force: true, maxRetries: 5}))
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content)
   const ran: string[] = []
   const told: string[] = []

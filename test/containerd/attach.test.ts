@@ -123,7 +123,7 @@ serial('the journal is lost: the sandbox is found, and what stands in it is take
   )
 
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   node.agent.start()
   await networks.runtime.serving()
   await node.until(() => node.agent.metric('netgraft_attachments', {state: 'added'}).then(count => count === 6))
@@ -140,7 +140,7 @@ serial('the journal is lost: the sandbox is found, and what stands in it is take
 
   // Once more, and the runtime goes with it.
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   await containerd.restart(async () => {
     node.agent.start()
     await networks.runtime.serving()
@@ -155,7 +155,7 @@ serial('the journal is lost: the sandbox is found, and what stands in it is take
 
   // Nor is a pod forgotten that asks for nothing any more.
   await node.agent.kill()
-  rmSync(join(node.agent.state, 'journal'), {recursive: true})
+  rmSync(join(node.agent.state, 'journal'), {recursive: true, maxRetries: 5})
   networks.annotate(fixed, {[NPWG]: null})
   node.agent.start()
   await networks.has(fixed)

@@ -163,7 +163,7 @@ interface Call {
 /** A plugin `record` that keeps what it is told and does as `bridge` does; ADD is refused with what a file `refuse` says. */
 function recorder(t: ExecutionContext): {folder: string; calls: () => Call[]} {
   const folder = mkdtempSync(join(tmpdir(), 'ng-record-'))
-  t.teardown(() => rmSync(folder, {recursive: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, maxRetries: 5}))
   const names = ['COMMAND', 'CONTAINERID', 'NETNS', 'PATH', 'ARGS'].map(each => `CNI_${each}`)
   const values = names.map(each => `"${each}":"$${each}"`.replaceAll('"', '\\"')).join(',')
   const script = `#!/bin/sh

@@ -47,7 +47,7 @@ export async function remove({folder, cgroup, namespace}: Leftovers): Promise<vo
     if (containers.some(id => each.includes(`-${id}-`))) rmSync(join(RESULTS, each), {force: true})
   }
   if (existsSync(join('/run/netns', namespace))) await run('ip', 'netns', 'del', namespace)
-  rmSync(folder, {recursive: true, force: true})
+  rmSync(folder, {recursive: true, force: true, maxRetries: 5})
 }
 
 /** Those that were started with a path of the folder (containerd, its shims, ctr), and those in the cgroup (containers). */

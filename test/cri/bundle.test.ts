@@ -10,7 +10,7 @@ const DIST = join(import.meta.dirname, '..', '..', 'dist')
 
 test('the bundle asks a runtime', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ng-bundle-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const file = join(folder, 'netgraft-grpc.mjs')
   await copyFile(join(DIST, 'netgraft-grpc.js'), file)
   const {connect} = (await import(file)) as typeof grpc

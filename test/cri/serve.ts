@@ -25,7 +25,7 @@ export const POD_RESOURCES = join(import.meta.dirname, 'podresources.proto')
 /** A path in a folder of its own. */
 export async function freeSocket(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-cri-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   return join(folder, 'peer.sock')
 }
 

@@ -141,7 +141,7 @@ async function cluster(t: ExecutionContext) {
       },
     })
   const folder = mkdtempSync(join(tmpdir(), 'ng-deploy-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   writeFileSync(join(folder, 'kubeconfig'), server.kubeconfig())
   const kubectl = async (...args: string[]) => {
     const env = {PATH: process.env.PATH, HOME: folder, KUBECONFIG: join(folder, 'kubeconfig')}

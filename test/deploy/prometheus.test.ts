@@ -103,7 +103,7 @@ test('the dashboard is one that Grafana can lay out', t => {
 
 test("the manifests for the operator are what its schemas ask for, and the limit of memory is the manifest's", async t => {
   const folder = mkdtempSync(join(tmpdir(), 'ng-overlay-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   const deploy = join(ROOT, 'deploy')
   const [base, ...components] = ['overlays/default-cni', 'components/pod-monitor', 'prometheus'].map(each =>
     relative(folder, join(deploy, each)),

@@ -83,8 +83,8 @@ test("a mode or an owner that is not as it should be is put right, whatever the 
 
 test('folders that are missing are made, and stay when we go', async t => {
   const host = hostOf(t)
-  rmSync(host.binFolder, {recursive: true})
-  rmSync(host.confFolder, {recursive: true})
+  rmSync(host.binFolder, {recursive: true, maxRetries: 5})
+  rmSync(host.confFolder, {recursive: true, maxRetries: 5})
   const deep = {...host, binFolder: join(host.root, 'opt/cni/bin'), confFolder: join(host.root, 'etc/cni/net.d')}
   await install(deep)
   for (const folder of ['opt', 'opt/cni', deep.binFolder, deep.confFolder])
@@ -124,7 +124,7 @@ test("upstream's plugins are chained where they are programs", async t => {
   await install(host)
   t.deepEqual(types(), ['portmap'])
   for (const name of ['portmap', 'bandwidth']) {
-    rmSync(join(host.binFolder, name), {recursive: true})
+    rmSync(join(host.binFolder, name), {recursive: true, maxRetries: 5})
     copyFileSync(join(UPSTREAM, name), join(host.binFolder, name), constants.COPYFILE_FICLONE)
   }
   await uninstall(host)

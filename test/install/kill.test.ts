@@ -26,7 +26,7 @@ const SCENARIOS: readonly Scenario[] = [
     verb: 'install',
     prepare: async root => {
       const host = hostIn(root)
-      for (const folder of [host.binFolder, host.confFolder]) rmSync(folder, {recursive: true})
+      for (const folder of [host.binFolder, host.confFolder]) rmSync(folder, {recursive: true, maxRetries: 5})
       return {...host, binFolder: join(host.binFolder, 'cni/bin')}
     },
   },

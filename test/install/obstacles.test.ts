@@ -133,7 +133,7 @@ for (const [what, put, message] of [...IN_PLACE, ...OTHERS]) {
     const host = hostOf(t)
     const options = {...host, ...(put(host) as Partial<Host> | undefined)}
     // What is missing is not made for an install that fails.
-    if (options.confFolder !== host.confFolder) rmSync(host.binFolder, {recursive: true})
+    if (options.confFolder !== host.confFolder) rmSync(host.binFolder, {recursive: true, maxRetries: 5})
     const before = stateOf(host, {identity: true})
     const error = await t.throwsAsync(install(options), {instanceOf: InstallError})
     t.regex(error!.message, message)

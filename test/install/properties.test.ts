@@ -116,7 +116,7 @@ test('an install works or changes nothing; twice is once; an uninstall leaves ju
       }
       await uninstall(host)
       t.deepEqual(state(), notOurs)
-      rmSync(here, {recursive: true})
+      rmSync(here, {recursive: true, maxRetries: 5})
     }),
     {numRuns: 200},
   )

@@ -32,7 +32,7 @@ export const FOREIGN = {
 
 export function temporary(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ng-install-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   return folder
 }
 

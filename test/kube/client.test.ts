@@ -42,7 +42,7 @@ async function connect(t: ExecutionContext, server: string, timeoutMs = 5000): P
   const credentials = new Credentials({kubeconfig})
   t.teardown(async () => {
     credentials.close()
-    await rm(folder, {recursive: true})
+    await rm(folder, {recursive: true, maxRetries: 5})
   })
   return new KubeClient(credentials, {timeoutMs})
 }

@@ -9,7 +9,7 @@ import {ApiError} from '../../src/streams/list-watch.ts'
 
 async function folder(t: ExecutionContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'netgraft-kube-'))
-  t.teardown(() => rm(path, {recursive: true}))
+  t.teardown(() => rm(path, {recursive: true, maxRetries: 5}))
   return path
 }
 

@@ -21,7 +21,7 @@ test('an Event that is sent again is the same one; long words are cut', async t 
   t.teardown(async () => {
     credentials.close()
     await server.close()
-    await rm(folder, {recursive: true})
+    await rm(folder, {recursive: true, maxRetries: 5})
   })
   const client = new KubeClient(credentials)
   const pod = {namespace: 'default', name: 'p'.repeat(253), uid: 'u'}

@@ -25,7 +25,7 @@ const ref = (index: number) => ({resource: 'nodes', name: name(index)})
 
 async function folder(t: ExecutionContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'netgraft-kube-'))
-  t.teardown(() => rm(path, {recursive: true}))
+  t.teardown(() => rm(path, {recursive: true, maxRetries: 5}))
   return path
 }
 

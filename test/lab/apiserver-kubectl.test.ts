@@ -21,7 +21,7 @@ class Kubectl {
 
   constructor(t: ExecutionContext, server: ApiServer) {
     const folder = mkdtempSync(join(tmpdir(), 'ng-kubectl-'))
-    t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+    t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
     writeFileSync(join(folder, 'kubeconfig'), server.kubeconfig())
     this.#t = t
     this.#folder = folder

@@ -351,7 +351,7 @@ test('requests are logged with their query and agent', async t => {
 
 test('serves TLS, and TCP beside a unix socket', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'ng-apiserver-'))
-  t.teardown(() => rmSync(folder, {recursive: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, maxRetries: 5}))
   const [key, cert] = [join(folder, 'key'), join(folder, 'cert')]
   const subject = ['-subj', '/CN=lab', '-addext', 'subjectAltName=IP:127.0.0.1']
   const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']

@@ -80,7 +80,7 @@ test('a pod with a node is started there, says so, and is taken down when its ob
 
 test('the runtime tells of exactly that object', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ng-labtest-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   // An agent that is ready and does nothing, and a plugin that notes what it is told.
   const bundle = join(folder, 'agent.mjs')
   writeFileSync(

@@ -16,7 +16,7 @@ const SIZE = ['--nodes', '2', '--pods', '1', '--no-attachments', '--no-pairs'] a
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'ng-labtest-'))
-  t.teardown(() => rmSync(path, {recursive: true, force: true}))
+  t.teardown(() => rmSync(path, {recursive: true, force: true, maxRetries: 5}))
   return path
 }
 

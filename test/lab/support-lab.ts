@@ -29,7 +29,7 @@ export class LabCommand {
     this.child.stderr!.setEncoding('utf8').on('data', text => (this.errors += text))
     t.teardown(() => {
       this.child.kill('SIGKILL')
-      rmSync(this.#folder, {recursive: true, force: true})
+      rmSync(this.#folder, {recursive: true, force: true, maxRetries: 5})
     })
   }
 

@@ -11,7 +11,7 @@ import {fileLocks} from '../../src/netlink/file-lock.ts'
 
 const file = (t: ExecutionContext): string => {
   const path = mkdtempSync(join(tmpdir(), 'ng-lock-'))
-  t.teardown(() => rmSync(path, {recursive: true, force: true}))
+  t.teardown(() => rmSync(path, {recursive: true, force: true, maxRetries: 5}))
   writeFileSync(join(path, 'lock'), '')
   return join(path, 'lock')
 }

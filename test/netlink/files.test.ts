@@ -9,7 +9,7 @@ import {openFiles} from '../../src/netlink/files.ts'
 
 async function at(t: ExecutionContext) {
   const folder = mkdtempSync(join(tmpdir(), 'ng-files-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   const files = await openFiles()
   t.teardown(() => files.close())
   const codes = async (...steps: FileStep[]) => (await files.run(steps)).map(({code}) => code ?? 'ok').join(' ')

@@ -21,7 +21,7 @@ const veth = (name: string, peer: string, netns?: number): Step => ({
 
 const folder = (t: ExecutionContext): string => {
   const path = mkdtempSync(join(tmpdir(), 'ng-namespace-'))
-  t.teardown(() => rmSync(path, {recursive: true, force: true}))
+  t.teardown(() => rmSync(path, {recursive: true, force: true, maxRetries: 5}))
   return path
 }
 

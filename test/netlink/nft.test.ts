@@ -36,7 +36,7 @@ test("the agent's own namespace is where it runs without another", async t => {
 
 async function program(t: ExecutionContext, script: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-nft-'))
-  t.teardown(() => rm(folder, {recursive: true}))
+  t.teardown(() => rm(folder, {recursive: true, maxRetries: 5}))
   const path = join(folder, 'nft')
   // Another process writes it: a child that this one starts meanwhile would keep it open, and it could not be run.
   execFileSync('/bin/sh', ['-c', 'cat > "$0" && chmod 755 "$0"', path], {input: `#!/bin/sh\n${script}\n`})

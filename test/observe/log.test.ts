@@ -147,7 +147,7 @@ function pipe(t: ExecutionContext): number {
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
-  rmSync(folder, {recursive: true})
+  rmSync(folder, {recursive: true, maxRetries: 5})
   t.teardown(() => closeSync(fd))
   return fd
 }
@@ -224,7 +224,7 @@ test('a reader that comes back gets whole lines, and is told how many are missin
 
 test('a reader that is gone for good is survived', t => {
   const folder = mkdtempSync(join(tmpdir(), 'log-'))
-  t.teardown(() => rmSync(folder, {recursive: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, maxRetries: 5}))
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -21,7 +21,7 @@ test.before(async () => {
   await buildShim(hasty, {waits: {...QUICK, ANSWER_WAIT_MS: 300}})
   await buildShim(patient, {waits: {DEL_WAIT_MS: 10_000, STATUS_WAIT_MS: 10_000, GC_WAIT_MS: 10_000, RETRY_MS: 5}})
 })
-test.after.always(() => rm(home, {recursive: true, force: true}))
+test.after.always(() => rm(home, {recursive: true, force: true, maxRetries: 5}))
 
 const VERBS = ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] as const
 const config = (path: string): string =>

@@ -20,7 +20,7 @@ test.before(async () => {
   const flags = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
   await buildShim(checked, {waits, flags, dynamic: true})
 })
-test.after.always(() => rm(home, {recursive: true, force: true}))
+test.after.always(() => rm(home, {recursive: true, force: true, maxRetries: 5}))
 
 interface Call {
   /** Of bytes, one a character. */

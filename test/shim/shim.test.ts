@@ -15,7 +15,7 @@ test.before(async () => {
   await buildShim(shim, {waits: QUICK})
   await buildShim(hasty, {waits: {...QUICK, STDIN_WAIT_MS: 100}})
 })
-test.after.always(() => rm(home, {recursive: true, force: true}))
+test.after.always(() => rm(home, {recursive: true, force: true, maxRetries: 5}))
 
 const VERBS = ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS']
 

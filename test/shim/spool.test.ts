@@ -22,7 +22,7 @@ test.before(async () => {
   })
   if (built.status !== 0) throw new Error(built.stderr)
 })
-test.after.always(() => rm(home, {recursive: true, force: true}))
+test.after.always(() => rm(home, {recursive: true, force: true, maxRetries: 5}))
 
 const env = {CNI_COMMAND: 'DEL', CNI_CONTAINERID: 'é'}
 const NAME = /^\d{20}-\d+-[0-9a-f]{32}\.del$/
@@ -141,7 +141,7 @@ for (const [what, deed] of Object.entries(DEEDS))
         // unless it was the removal that failed.
         if (ran.stdout.length > 0) t.is(failure(t, ran).code, 5)
       } else t.is(ran.signal, 'SIGKILL')
-      await rm(join(path, 'a'), {recursive: true, force: true})
+      await rm(join(path, 'a'), {recursive: true, force: true, maxRetries: 5})
     }
     await atEveryStep(deed, {env, input}, judge, 60)
     // The last ones had ended before their step.

@@ -29,7 +29,7 @@ export async function folder(): Promise<string> {
 /** One that is removed when the test ends. */
 export async function temporary(t: ExecutionContext): Promise<string> {
   const path = await folder()
-  t.teardown(() => rm(path, {recursive: true, force: true}))
+  t.teardown(() => rm(path, {recursive: true, force: true, maxRetries: 5}))
   return path
 }
 

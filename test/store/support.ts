@@ -77,7 +77,7 @@ export function heard<T>(t: ExecutionContext, source$: Observable<T>): {readonly
 
 export async function folder(t: ExecutionContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'ng-store-'))
-  t.teardown(() => rm(path, {recursive: true, force: true}))
+  t.teardown(() => rm(path, {recursive: true, force: true, maxRetries: 5}))
   return path
 }
 
@@ -189,7 +189,7 @@ export async function startEtcd(end: (remove: () => Promise<void>) => void, tls?
   end(async () => {
     client.close()
     await stop()
-    await rm(data, {recursive: true, force: true})
+    await rm(data, {recursive: true, force: true, maxRetries: 5})
   })
   const start = async () => {
     child = spawn('etcd', args, {stdio: 'ignore'})

@@ -52,7 +52,7 @@ async function follow(
   t.teardown(async () => {
     credentials.close()
     await server.close()
-    await rm(folder, {recursive: true})
+    await rm(folder, {recursive: true, maxRetries: 5})
   })
   const views: View<NodeName, readonly Ip[]>[] = []
   const pods = client.listWatch({group: '', version: 'v1', resource: 'pods', namespace})

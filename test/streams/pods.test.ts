@@ -61,7 +61,7 @@ async function follow(t: ExecutionContext) {
   t.teardown(async () => {
     credentials.close()
     await server.close()
-    await rm(folder, {recursive: true})
+    await rm(folder, {recursive: true, maxRetries: 5})
   })
   const views: View<string, PodFacts>[] = []
   const transport = client.listWatch({group: '', version: 'v1', resource: 'pods'})

@@ -29,7 +29,7 @@ type Answer = (error: object | null, answer?: object) => void
 
 export async function startCriPeer(t: ExecutionContext): Promise<CriPeer> {
   const folder = mkdtempSync(join(tmpdir(), 'ng-cri-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   const socket = join(folder, 'cri.sock')
   const sandboxes: PeerSandbox[] = []
   const service = fromJSON(descriptors as unknown as Parameters<typeof fromJSON>[0], {defaults: true, longs: String})[

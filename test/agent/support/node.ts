@@ -474,7 +474,7 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   const namespace = options.namespace ?? (await namespaces(t, 1))[0]
   await run('ip', ['netns', 'exec', namespace.name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0'])
   const folder = mkdtempSync(join(tmpdir(), 'ng-agent-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   for (const command of network) await run('ip', ['-n', namespace.name, ...command.split(' ')])
 
   const sockets = {api: join(folder, 'api.sock'), metrics: join(folder, 'metrics.sock')}

@@ -49,7 +49,7 @@ export class Recorder {
 
   constructor(t: ExecutionContext) {
     this.folder = mkdtempSync(join(tmpdir(), 'ng-recorder-'))
-    t.teardown(() => rmSync(this.folder, {recursive: true, force: true}))
+    t.teardown(() => rmSync(this.folder, {recursive: true, force: true, maxRetries: 5}))
     for (const name of ['calls', 'told', 'leases']) mkdirSync(join(this.folder, name))
     const program = join(this.folder, RECORDER)
     writeFileSync(program, SCRIPT)

@@ -87,4 +87,5 @@ export class AgentProcess {
   }
 }
 
-export const removeBundle = (program: string): Promise<void> => rm(join(program, '..'), {recursive: true, force: true})
+export const removeBundle = (program: string): Promise<void> =>
+  rm(join(program, '..'), {recursive: true, force: true, maxRetries: 5})

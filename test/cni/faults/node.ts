@@ -49,7 +49,7 @@ export interface Node {
 
 export async function faultyNode(t: ExecutionContext, network: Network): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'ng-faults-'))
-  t.teardown(() => rm(folder, {recursive: true, force: true}))
+  t.teardown(() => rm(folder, {recursive: true, force: true, maxRetries: 5}))
   await mkdir(join(folder, 'tmp'))
   const [host, ...pods] = await namespaces(t, 4)
   const [first, second, victim] = pods.map((namespace, i) => ({namespace, id: randomId(), nth: i + 2}))

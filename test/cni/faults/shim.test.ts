@@ -27,7 +27,7 @@ test.before(async () => {
   await buildShim(shim)
   await buildShim(dynamic, {dynamic: true, waits: {DEL_WAIT_MS: 20, RETRY_MS: 5}})
 })
-test.after.always(() => rm(home, {recursive: true, force: true}))
+test.after.always(() => rm(home, {recursive: true, force: true, maxRetries: 5}))
 
 for (const network of [NETWORKS[0]!, NETWORKS[1]!])
   test(`ADD, killed at whatever the agent does for it: ${network.title}`, async t => {

@@ -228,7 +228,7 @@ test('host-local: whatever is remembered, the files decide', async t => {
 test("host-local: leases on another filesystem than the folder's", async t => {
   const dataDir = await temporaryFolder(t)
   const elsewhere = await mkdtemp('/dev/shm/ng-ipam-')
-  t.teardown(() => rm(elsewhere, {recursive: true, force: true}))
+  t.teardown(() => rm(elsewhere, {recursive: true, force: true, maxRetries: 5}))
   await symlink(elsewhere, join(dataDir, 'net'))
   const it = plugin()
   for (const id of ['a', 'b']) await it.add(callOf({id, config: configOf(dataDir)}))

@@ -71,7 +71,7 @@ export async function twins(t: ExecutionContext): Promise<{theirs: World; ours: 
 
 const folder = (t: ExecutionContext): string => {
   const path = mkdtempSync(join(tmpdir(), 'ng-types-'))
-  t.teardown(() => rmSync(path, {recursive: true, force: true}))
+  t.teardown(() => rmSync(path, {recursive: true, force: true, maxRetries: 5}))
   return path
 }
 

@@ -66,7 +66,7 @@ export class Prometheus {
 
 export async function startPrometheus(t: ExecutionContext, config: object): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'ng-prometheus-'))
-  t.teardown(() => rmSync(folder, {recursive: true, force: true}))
+  t.teardown(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}))
   writeFileSync(join(folder, 'prometheus.yml'), stringify(config))
   const words = ['--pdeathsig', 'KILL', 'prometheus', `--config.file=${folder}/prometheus.yml`]
   const options = [`--storage.tsdb.path=${folder}/data`, '--web.listen-address=127.0.0.1:0', '--log.format=json']

@@ -29,6 +29,6 @@ export async function assemble(): Promise<Image> {
     folder,
     entrypoint: JSON.parse(entrypoint),
     env: {PATH: path},
-    remove: () => rmSync(parent, {recursive: true, force: true}),
+    remove: () => rmSync(parent, {recursive: true, force: true, maxRetries: 5}),
   }
 }

@@ -74,7 +74,7 @@ if (how === 'fail') {
     told.push(how === 'done' ? how : `${same ? 'as before' : `CHANGED to ${stateOf(host).join('; ')}`}, ${how}`)
     if (how !== 'done') continue
     // It was something that does not matter: back to where it began.
-    for (const name of ['bin', 'conf']) rmSync(join(host.root, name), {recursive: true, force: true})
+    for (const name of ['bin', 'conf']) rmSync(join(host.root, name), {recursive: true, force: true, maxRetries: 5})
     await fs.cp(join(host.root, 'backup'), host.root, {recursive: true})
   }
   mkdirSync(host.root, {recursive: true})
