@@ -8,6 +8,8 @@ export interface FirstLook {
   /** Of each look. One at a time for a pod. */
   starts(pod: PodKey): void
   ends(pod: PodKey): void
+  /** Those that are not there any more need no look. */
+  onlyOf(isThere: (pod: PodKey) => boolean): void
 }
 
 /** `done`: called once or more often. */
@@ -31,6 +33,11 @@ export function createFirstLook(done: () => void): FirstLook {
     ends: pod => {
       if (!counting.delete(pod)) return
       left?.delete(pod)
+      look()
+    },
+    onlyOf: isThere => {
+      if (!left || left.size === 0) return
+      for (const pod of left) if (!isThere(pod)) left.delete(pod)
       look()
     },
   }

@@ -1,5 +1,5 @@
 /** Keeps the store in order: the objects that people read, and what others have left there. */
-import {debounceTime, filter, merge, type Observable, pipe, Subject, tap, timer} from 'rxjs'
+import {debounceTime, filter, map, merge, mergeMap, type Observable, pipe, tap, timer} from 'rxjs'
 import {createSlots} from '../cni/slots.ts'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
@@ -10,7 +10,7 @@ import type {PairFacts} from './pair-facts.ts'
 import {createPairPages} from './pair-pages.ts'
 import type {PairRecord} from './pair-record.ts'
 import type {PairStore} from './pair-store.ts'
-import {sweepDead} from './pair-sweep.ts'
+import {isSweeper, sweepDead} from './pair-sweep.ts'
 import type {Pods} from './pods.ts'
 
 export interface UpkeepPorts {
@@ -37,19 +37,30 @@ export function storeUpkeep(
   {self, store, facts, record, resyncMs, ask, log}: UpkeepPorts,
   due$: Observable<PairKey>,
 ): Observable<unknown> {
-  const listed = new Subject<PairKey>()
-  /** Those that there are already have been read: they need not be written again. */
-  let pagesKnown = false
   const pages = createPairPages({
     self,
     collection: store.pages,
+    stored: key => store.page(key),
     pair: key => facts.pairs.get(key),
     state: record.stateOf,
+    isLost: node => store.isLive && !facts.alive.has(node) && isSweeper(self, facts.alive),
   })
   const slots = createSlots(AT_ONCE)
+  const told$ = merge(
+    store.pages$.pipe(
+      map(
+        (keys): Iterable<PairKey> =>
+          keys === 'all' ? [...facts.here, ...(store.allPages.keys() as Iterable<PairKey>)] : keys,
+      ),
+    ),
+    merge(store.ready$, store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
+      map((): Iterable<PairKey> => store.allPages.keys() as Iterable<PairKey>),
+    ),
+  ).pipe(mergeMap(keys => keys))
   return merge(
-    merge(due$, listed).pipe(
-      filter(key => pagesKnown && (facts.here.has(key) || pages.has(key))),
+    merge(due$, told$).pipe(
+      // Those that there are already have been read by then: they need not be written again.
+      filter(key => store.arePagesKnown && store.isReady && pages.isDue(key)),
       coalesceByKey<PairKey, {key: PairKey; done: boolean; error?: unknown}>(
         async (key, signal) =>
           slots(signal, () => pages.write(key, signal)).then(
@@ -58,7 +69,7 @@ export function storeUpkeep(
           ),
         {
           failed: ({done}) => !done,
-          over: ({key, done}) => done && !pages.has(key),
+          over: ({key, done}) => done && !facts.here.has(key),
           onThrow: error => ({key: '' as PairKey, done: false, error}),
           backoff: {baseMs: 500, capMs: 60_000},
           // For people: states that pass quickly need not be written.
@@ -69,15 +80,6 @@ export function storeUpkeep(
         if (error) log.warn("a pair's object cannot be written; trying again", {pair: key, err: error as Error})
       }),
     ),
-    merge(store.ready$, timer(resyncMs, resyncMs)).pipe(
-      swept(store, log, async signal => {
-        // Whose sign of life we do not look for may be alive.
-        await pages.sweep(node => store.isLive && !facts.alive.has(node), signal)
-        if (pagesKnown) return
-        pagesKnown = true
-        for (const key of facts.here) listed.next(key)
-      }),
-    ),
     merge(store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
       swept(store, log, async signal => {
         if (!store.isLive) return
@@ -85,6 +87,13 @@ export function storeUpkeep(
         const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask}, signal)
         if (keys.length > 0)
           log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
+      }),
+    ),
+    // What an earlier process has written and nobody needs any more has to be told from a dead node's.
+    store.ready$.pipe(
+      swept(store, log, async signal => {
+        const left = await store.pages.list(signal)
+        if ([...left.values()].some(({value}) => value.status.node === self)) store.live()
       }),
     ),
   )

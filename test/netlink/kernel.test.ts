@@ -382,8 +382,13 @@ test('neighbours are added, replaced and removed as ip sees them, and filtered b
   const {at, kernel, dev} = await connected(t)
   const other = at.index('e')
   const same = async () => {
-    for (const family of [4, 6] as const)
-      t.deepEqual(lines(await kernel.dump(dumpNeighbours({family}))), lines(neighboursOf(at, family)))
+    for (const family of [4, 6] as const) {
+      const both = async () => [lines(await kernel.dump(dumpNeighbours({family}))), lines(neighboursOf(at, family))]
+      let [ours, theirs] = await both()
+      // The kernel makes entries of its own in between: those of the groups that IPv6 tells of itself in.
+      for (let n = 0; n < 20 && ours!.join() !== theirs!.join(); n++) [ours, theirs] = await both()
+      t.deepEqual(ours, theirs)
+    }
   }
   const entries = [
     {index: dev, ip: parseIp('192.168.0.2'), mac: mac(2)},
