@@ -1,4 +1,5 @@
 /** Ratchet's labels, alone and beside our annotation. Needs root. */
+import {setTimeout as sleep} from 'node:timers/promises'
 import test from 'ava'
 import {built} from './support/node.ts'
 import {type PairedPod, startCluster} from './support/pairs.ts'
@@ -90,7 +91,8 @@ test("ratchet's labels of a pod that is not eligible, and those of two primaries
   cluster.label(y, {'ratchet.primary': 'false'})
   await cluster.told(x, 'up in1 vxlan')
   await cluster.told(y, 'up in2 vxlan')
-  // A third one with the name of the first takes its place: it is newer.
+  // A third one with the name of the first takes its place: it is newer. The API server tells ages in whole seconds.
+  await sleep(1100)
   const z = await cluster.start('b', 'z', {labels: PRIMARY})
   await cluster.says(
     x,
