@@ -10,8 +10,6 @@ test.before(built)
 
 /** What no run can be relied upon to need, and why. */
 const SELDOM: Readonly<Record<string, string>> = {
-  'get pairs.netgraft.dev':
-    'a document that another node has made at the same moment, or one that may have been written',
   'get vnis.netgraft.dev': 'a claim of our own that the watch has not told of when it is given back',
   'get pairpods.netgraft.dev': 'a document that an earlier agent may have left',
 }
