@@ -2,8 +2,9 @@
 import {isDeepStrictEqual} from 'node:util'
 import type {NodeName} from '../model/facts.ts'
 import type {Pair, PairKey, PairState} from '../model/pair.ts'
-import type {Collection, Entry, Revision} from '../model/store.ts'
+import type {Collection, Entry} from '../model/store.ts'
 import type {PairDocument} from '../pairs/documents.ts'
+import {createUnheard} from './pair-unheard.ts'
 
 export interface PagePorts {
   readonly self: NodeName
@@ -17,17 +18,6 @@ export interface PagePorts {
   readonly isLost: (node: NodeName) => boolean
 }
 
-/** What was written, and upon what, until the store's stream has told of it. */
-interface Written {
-  readonly upon: Revision | undefined
-  readonly entry: Entry<PairDocument> | undefined
-  /** `performance.now()`. */
-  readonly at: number
-}
-
-/** Milliseconds. Who has not heard of it by then may never: it may have been undone before the stream told of it. */
-const UNHEARD_MS = 10_000
-
 export interface PairPages {
   /** Whether this node has something to do about a pair's object. */
   isDue(key: PairKey): boolean
@@ -37,15 +27,7 @@ export interface PairPages {
 
 export function createPairPages(ports: PagePorts): PairPages {
   const {self, collection, stored, pair: pairOf, state, isLost} = ports
-  const written = new Map<PairKey, Written>()
-
-  const current = (key: PairKey): Entry<PairDocument> | undefined => {
-    const told = stored(key)
-    const mine = written.get(key)
-    if (mine && mine.upon === told?.revision && performance.now() - mine.at < UNHEARD_MS) return mine.entry
-    written.delete(key)
-    return told
-  }
+  const unheard = createUnheard<PairDocument>(key => stored(key as PairKey))
 
   /** 'keep': that is somebody else's business, or not known yet. undefined: it is to go. */
   const wanted = (key: PairKey, entry: Entry<PairDocument> | undefined): PairDocument | 'keep' | undefined => {
@@ -59,31 +41,29 @@ export function createPairPages(ports: PagePorts): PairPages {
 
   return {
     isDue: key => {
-      const entry = current(key)
+      const entry = unheard.current(key)
       const want = wanted(key, entry)
       return want !== 'keep' && !isDeepStrictEqual(want, entry?.value)
     },
     write: async (key, signal) => {
-      const entry = current(key)
+      const entry = unheard.current(key)
       const upon = stored(key)?.revision
       const want = wanted(key, entry)
       if (want === 'keep' || isDeepStrictEqual(want, entry?.value)) return 'done'
-      const note = (now: Entry<PairDocument> | undefined) =>
-        void written.set(key, {upon, entry: now, at: performance.now()})
       try {
         if (!want) {
           if ((await collection.delete(key, entry!.revision, signal)) === 'changed') return again(key)
-          note(undefined)
+          unheard.note(key, upon, undefined)
           return 'done'
         }
         const outcome = entry
           ? await collection.replace(key, want, entry.revision, signal)
           : await collection.create(key, want, signal)
         if (typeof outcome !== 'object') return again(key)
-        note({...outcome, value: want})
+        unheard.note(key, upon, {...outcome, value: want})
         return 'done'
       } catch (error) {
-        written.delete(key)
+        unheard.forget(key)
         throw error
       }
     },
@@ -91,7 +71,7 @@ export function createPairPages(ports: PagePorts): PairPages {
 
   /** The store's stream tells what it was. */
   function again(key: PairKey): 'again' {
-    written.delete(key)
+    unheard.forget(key)
     return 'again'
   }
 }

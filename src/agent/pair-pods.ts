@@ -64,7 +64,8 @@ export function createPairPodPass(ports: PairPodPorts): (key: PodKey, signal: Ab
   const look = async (key: PodKey, signal: AbortSignal): Promise<PairPod> => {
     const pod = ports.pod(key)
     if (!pod) return {key, problems: []}
-    const {declarations, problems, required, ratchetName} = parse(pod)
+    const said = parse(pod)
+    const {declarations, problems, required, ratchetName} = said
     const asks = declarations.length > 0 || ratchetName !== undefined || problems.length > 0
     if (pod.hostNetwork) return {key, pod, problems: asks ? [HOST_NETWORK] : []}
     if (!asks && !ports.isNamed(key)) return {key, pod, problems}
@@ -82,7 +83,7 @@ export function createPairPodPass(ports: PairPodPorts): (key: PodKey, signal: Ab
       ...(container !== undefined && {sandbox: container}),
       ...(ratchetName !== undefined && {ratchetName}),
       underlay: ports.underlay(sandbox?.first?.plan),
-      declarations: withStanding({...parse(pod)}, before?.declarations ?? []),
+      declarations: withStanding(said, before?.declarations ?? []),
     }
     return {key, pod, problems, endpoint, sandbox, error: unknown}
   }

@@ -4,11 +4,12 @@ import {filter, type OperatorFunction, pipe, tap} from 'rxjs'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Endpoint} from '../model/pair.ts'
-import {type Collection, type Entry, type Revision, StoreError} from '../model/store.ts'
+import {type Collection, type Entry, StoreError} from '../model/store.ts'
 import {type EndpointDocument, mayReplace} from '../pairs/documents.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
 import type {PodKey} from '../streams/pods.ts'
 import type {PairStore} from './pair-store.ts'
+import {createUnheard} from './pair-unheard.ts'
 
 interface PublishPorts {
   readonly self: NodeName
@@ -25,31 +26,12 @@ interface PublishReport {
   readonly error?: Error | undefined
 }
 
-/** What was written, and upon what, until the store's stream has told of it. */
-interface Written {
-  readonly upon: Revision | undefined
-  readonly entry: Entry<EndpointDocument> | undefined
-  /** `performance.now()`. */
-  readonly at: number
-}
-
-/** Milliseconds. Who has not heard of it by then may never: it may have been undone before the stream told of it. */
-const UNHEARD_MS = 10_000
-
 /** Tries of what somebody else writes at the same time. */
 const TRIES = 4
 
 /** Rejects when aborted only. */
 function createPublish({self, collection, stored, wanted}: PublishPorts) {
-  const written = new Map<PodKey, Written>()
-
-  const current = (key: PodKey): Entry<EndpointDocument> | undefined => {
-    const told = stored(key)
-    const mine = written.get(key)
-    if (mine && mine.upon === told?.revision && performance.now() - mine.at < UNHEARD_MS) return mine.entry
-    written.delete(key)
-    return told
-  }
+  const unheard = createUnheard(stored)
 
   /** 'again': somebody else has written. */
   const write = async (
@@ -64,7 +46,7 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
       if (!entry || told!.node !== self) return 'done'
       const outcome = await collection.delete(key, entry.revision, signal)
       if (outcome === 'changed') return 'again'
-      written.set(key, {upon, entry: undefined, at: performance.now()})
+      unheard.note(key, upon, undefined)
       return 'done'
     }
     // A newer pod of that name is elsewhere.
@@ -74,13 +56,13 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
       ? await collection.replace(key, value, entry.revision, signal)
       : await collection.create(key, value, signal)
     if (typeof outcome !== 'object') return 'again'
-    written.set(key, {upon, entry: outcome, at: performance.now()})
+    unheard.note(key, upon, outcome)
     return 'done'
   }
 
   return async (key: PodKey, signal: AbortSignal): Promise<PublishReport> => {
     try {
-      let entry = current(key)
+      let entry = unheard.current(key)
       for (let n = 0; n < TRIES; n++) {
         if ((await write(key, entry, signal)) === 'done') return {key}
         entry = await collection.read(key, signal)
@@ -88,7 +70,7 @@ function createPublish({self, collection, stored, wanted}: PublishPorts) {
       throw new StoreError('busy', `what is told of pod ${key} is written by somebody else all the time`)
     } catch (error) {
       signal.throwIfAborted()
-      written.delete(key)
+      unheard.forget(key)
       return {key, error: error as Error}
     }
   }

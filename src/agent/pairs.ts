@@ -1,5 +1,4 @@
 /** Pairs of pods: what this node tells of its own, what all of them come to, and the links that follow. */
-
 import {setImmediate} from 'node:timers/promises'
 import {isDeepStrictEqual} from 'node:util'
 import {

@@ -47,8 +47,6 @@ export function listOf(definition: Definition, {selection, config, device, cniVe
   }
 }
 
-/** The shim's, which would wait for ourselves. */
-
 /** `cni-args` become `args.cni`; what the definition's author has written there stays where it says the same. */
 function withArgs<P extends {readonly args?: unknown}>(plugin: P, cniArgs: Selection['cniArgs']): P {
   if (!cniArgs) return plugin
