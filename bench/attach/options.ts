@@ -1,6 +1,5 @@
 /** The command line. */
-import {parseArgs} from 'node:util'
-import {asUsageError, wholeNumber, words} from '../arguments.ts'
+import {commonOptions, readArguments, wholeNumber} from '../arguments.ts'
 import type {BenchmarkOptions} from '../benchmark.ts'
 
 export const PARTS = ['start', 'hot', 'storm'] as const
@@ -31,35 +30,18 @@ export interface Options extends BenchmarkOptions {
 
 /** Throws UsageError. */
 export function parseOptions(args: string[], defaultJson: string): Options {
-  const {only, pods, edits, seconds, repetitions, patience, json, help} = parse(args)
+  const written = readArguments(args, {
+    pods: {type: 'string', default: '50'},
+    edits: {type: 'string', default: '100'},
+    seconds: {type: 'string', default: '30'},
+    repetitions: {type: 'string', default: '3'},
+    patience: {type: 'string', default: '60'},
+  })
+  const {pods, edits, seconds} = written
   return {
-    parts: new Set(only === undefined ? PARTS : words('--only', only, PARTS)),
+    ...commonOptions(written, PARTS, defaultJson),
     pods: wholeNumber('--pods', pods, 1, 200),
     edits: wholeNumber('--edits', edits, 1, 10_000),
     seconds: wholeNumber('--seconds', seconds, 1, 3600),
-    repetitions: wholeNumber('--repetitions', repetitions, 1, 100),
-    patience: wholeNumber('--patience', patience, 0, 3600) * 1000,
-    json: json ?? defaultJson,
-    help,
-  }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        only: {type: 'string'},
-        pods: {type: 'string', default: '50'},
-        edits: {type: 'string', default: '100'},
-        seconds: {type: 'string', default: '30'},
-        repetitions: {type: 'string', default: '3'},
-        patience: {type: 'string', default: '60'},
-        json: {type: 'string'},
-        help: {type: 'boolean', short: 'h', default: false},
-      },
-    }).values
-  } catch (error) {
-    throw asUsageError(error)
   }
 }

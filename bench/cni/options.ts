@@ -1,6 +1,5 @@
 /** The command line. */
-import {parseArgs} from 'node:util'
-import {asUsageError, wholeNumber, words} from '../arguments.ts'
+import {commonOptions, readArguments, wholeNumber} from '../arguments.ts'
 import type {BenchmarkOptions} from '../benchmark.ts'
 
 export const PARTS = ['floor', 'serial', 'parallel', 'burst', 'scale', 'footprint', 'loop'] as const
@@ -28,31 +27,14 @@ export interface Options extends BenchmarkOptions {
 
 /** Throws UsageError. */
 export function parseOptions(args: string[], defaultJson: string): Options {
-  const {only, pods, repetitions, patience, json, help} = parse(args)
+  const written = readArguments(args, {
+    pods: {type: 'string', default: '500'},
+    repetitions: {type: 'string', default: '3'},
+    patience: {type: 'string', default: '45'},
+  })
+  const {pods} = written
   return {
-    parts: new Set(only === undefined ? PARTS : words('--only', only, PARTS)),
+    ...commonOptions(written, PARTS, defaultJson),
     pods: wholeNumber('--pods', pods, 1, 900),
-    repetitions: wholeNumber('--repetitions', repetitions, 1, 100),
-    patience: wholeNumber('--patience', patience, 0, 3600) * 1000,
-    json: json ?? defaultJson,
-    help,
-  }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        only: {type: 'string'},
-        pods: {type: 'string', default: '500'},
-        repetitions: {type: 'string', default: '3'},
-        patience: {type: 'string', default: '45'},
-        json: {type: 'string'},
-        help: {type: 'boolean', short: 'h', default: false},
-      },
-    }).values
-  } catch (error) {
-    throw asUsageError(error)
   }
 }

@@ -1,6 +1,5 @@
 /** The command line. */
-import {parseArgs} from 'node:util'
-import {asUsageError, wholeNumber, words} from '../arguments.ts'
+import {commonOptions, readArguments, wholeNumber, words} from '../arguments.ts'
 import type {BenchmarkOptions} from '../benchmark.ts'
 
 export const PARTS = ['latency', 'many', 'move', 'vnis', 'traffic'] as const
@@ -43,40 +42,23 @@ const QUICK = {pods: '6', edits: '5', cycles: '200', repetitions: '1', patience:
 
 /** Throws UsageError. */
 export function parseOptions(args: string[], defaultJson: string): Options {
-  const {only, store, quick, json, help, ...given} = parse(args)
-  const {pods, edits, cycles, repetitions, patience} = {...(quick ? QUICK : SIZES), ...given}
+  const {store, quick, ...given} = readArguments(args, {
+    store: {type: 'string'},
+    pods: {type: 'string'},
+    edits: {type: 'string'},
+    cycles: {type: 'string'},
+    repetitions: {type: 'string'},
+    quick: {type: 'boolean', default: false},
+    patience: {type: 'string'},
+  })
+  const written = {...(quick ? QUICK : SIZES), ...given}
+  const {pods, edits, cycles} = written
   return {
-    parts: new Set(only === undefined ? PARTS : words('--only', only, PARTS)),
+    ...commonOptions(written, PARTS, defaultJson),
     stores: store === undefined ? STORES : words('--store', store, STORES),
     pods: wholeNumber('--pods', pods, 6, 100),
     edits: wholeNumber('--edits', edits, 1, 10_000),
     cycles: wholeNumber('--cycles', cycles, 1, 1_000_000),
-    repetitions: wholeNumber('--repetitions', repetitions, 1, 100),
     seconds: quick ? 1 : 2,
-    patience: wholeNumber('--patience', patience, 0, 3600) * 1000,
-    json: json ?? defaultJson,
-    help,
-  }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        only: {type: 'string'},
-        store: {type: 'string'},
-        pods: {type: 'string'},
-        edits: {type: 'string'},
-        cycles: {type: 'string'},
-        repetitions: {type: 'string'},
-        quick: {type: 'boolean', default: false},
-        patience: {type: 'string'},
-        json: {type: 'string'},
-        help: {type: 'boolean', short: 'h', default: false},
-      },
-    }).values
-  } catch (error) {
-    throw asUsageError(error)
   }
 }

@@ -1,6 +1,5 @@
 /** The command line. */
-import {parseArgs} from 'node:util'
-import {asUsageError, wholeNumber, words} from '../arguments.ts'
+import {commonOptions, readArguments, wholeNumber, words} from '../arguments.ts'
 import {BACKENDS, type Backend} from '../cluster.ts'
 
 export const PARTS = ['facts', 'kernel', 'start', 'footprint', 'latency', 'repair', 'loop'] as const
@@ -33,33 +32,16 @@ export interface Options {
 
 /** Throws UsageError. */
 export function parseOptions(args: string[], defaultJson: string): Options {
-  const {only, nodes, backend, repetitions, patience, json, help} = parse(args)
+  const written = readArguments(args, {
+    nodes: {type: 'string', default: '1000,5000'},
+    backend: {type: 'string'},
+    repetitions: {type: 'string', default: '5'},
+    patience: {type: 'string', default: '120'},
+  })
+  const {nodes, backend} = written
   return {
-    parts: new Set(only === undefined ? PARTS : words('--only', only, PARTS)),
+    ...commonOptions(written, PARTS, defaultJson),
     sizes: nodes.split(',').map(text => wholeNumber('--nodes', text, 2, 20_000)),
     backends: backend === undefined ? BACKENDS : words('--backend', backend, BACKENDS),
-    repetitions: wholeNumber('--repetitions', repetitions, 1, 100),
-    patience: wholeNumber('--patience', patience, 0, 3600) * 1000,
-    json: json ?? defaultJson,
-    help,
-  }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        only: {type: 'string'},
-        nodes: {type: 'string', default: '1000,5000'},
-        backend: {type: 'string'},
-        repetitions: {type: 'string', default: '5'},
-        patience: {type: 'string', default: '120'},
-        json: {type: 'string'},
-        help: {type: 'boolean', short: 'h', default: false},
-      },
-    }).values
-  } catch (error) {
-    throw asUsageError(error)
   }
 }

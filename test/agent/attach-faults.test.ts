@@ -4,34 +4,14 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import test, {type ExecutionContext} from 'ava'
 import fc from 'fast-check'
+import {colours, ends} from './support/colours.ts'
 import {startCriPeer} from './support/cri-peer.ts'
-import {type Networks, type Started, startNetworks} from './support/networks.ts'
-import {built, type NodeOptions} from './support/node.ts'
-import {Recorder} from './support/recorder.ts'
+import type {Networks, Started} from './support/networks.ts'
+import {built} from './support/node.ts'
 
 test.before(built)
 
 const NPWG = 'k8s.v1.cni.cncf.io/networks'
-
-/** Networks red, green and blue: by a program, and by ourselves. */
-async function colours(
-  t: ExecutionContext,
-  options: NodeOptions = {},
-): Promise<{networks: Networks; recorder: Recorder}> {
-  const networks = await startNetworks(t, options)
-  const recorder = new Recorder(t)
-  networks.path = [recorder.folder, '/usr/lib/cni']
-  networks.define('red', recorder.conf('red', '192.168.41.0/24'))
-  networks.define('green', recorder.conf('green', '192.168.42.0/24', {type: 'bridge'}))
-  networks.define('blue', recorder.conf('blue', '192.168.43.0/24', {type: 'bridge'}))
-  return {networks, recorder}
-}
-
-async function ends(t: ExecutionContext, networks: Networks, recorder: Recorder, ...pods: Started[]): Promise<void> {
-  for (const pod of pods) await networks.runtime.succeeds('DEL', pod, networks.asked(pod))
-  await networks.runtime.clean()
-  t.deepEqual(recorder.leases(), [])
-}
 
 /** Requests that have changed something at the API server. */
 const writes = ({node}: Networks): string[] =>

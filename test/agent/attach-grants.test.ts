@@ -1,34 +1,12 @@
-/** Who may use which definitions. Needs root. */
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import test, {type ExecutionContext} from 'ava'
-import {bridgeConf, type Declared, type Networks, startNetworks} from './support/networks.ts'
+import test from 'ava'
+import {conf, GOOD, startGood} from './support/good.ts'
+import type {Declared, Networks} from './support/networks.ts'
 import {built} from './support/node.ts'
 
 test.before(built)
 
 const NPWG = 'k8s.v1.cni.cncf.io/networks'
-const GOOD = 'attached default/good g'
-
-function folder(t: ExecutionContext): string {
-  const made = mkdtempSync(join(tmpdir(), 'ng-input-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
-  return made
-}
-
-const conf = (dataDir: string, name: string, subnet: string, more: object = {}) =>
-  bridgeConf(name, subnet, {ipam: {type: 'host-local', dataDir, ranges: [[{subnet}]]}, ...more})
-
-/** With the network "good". */
-async function start(t: ExecutionContext, attachments: object = {}): Promise<{networks: Networks; dir: string}> {
-  const dir = folder(t)
-  const config = {attachments: {definitionsFolder: join(dir, 'net.d'), ...attachments}}
-  const networks = await startNetworks(t, {config})
-  mkdirSync(join(dir, 'net.d'))
-  networks.define('good', conf(dir, 'good', '10.9.0.0/24'))
-  return {networks, dir}
-}
 
 /** Events that warn. */
 const warnings = (networks: Networks, pod: Declared): string[] =>
@@ -42,7 +20,7 @@ test('who may use which definitions, at the start and hot', async t => {
     {from: 'shared', names: ['open'], to: ['default']},
     {from: 'public', names: [], to: []},
   ]
-  const {networks, dir} = await start(t, {grants})
+  const {networks, dir} = await startGood(t, {grants})
   const {node, runtime} = networks
   for (const name of ['shared', 'public', 'other'])
     node.api.create({apiVersion: 'v1', kind: 'Namespace', metadata: {name}})

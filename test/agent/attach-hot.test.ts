@@ -1,34 +1,14 @@
 /** Annotations and definitions that are edited at every awkward moment: each ends in what is asked for. Needs root. */
 import {randomBytes} from 'node:crypto'
 import {setTimeout as sleep} from 'node:timers/promises'
-import test, {type ExecutionContext} from 'ava'
-import {type Networks, type Started, startNetworks} from './support/networks.ts'
-import {built, type NodeOptions} from './support/node.ts'
-import {Recorder} from './support/recorder.ts'
+import test from 'ava'
+import {colours, ends} from './support/colours.ts'
+import type {Started} from './support/networks.ts'
+import {built} from './support/node.ts'
 
 test.before(built)
 
 const NPWG = 'k8s.v1.cni.cncf.io/networks'
-
-/** Networks red, green and blue: by a program, and by ourselves. */
-async function colours(
-  t: ExecutionContext,
-  options: NodeOptions = {},
-): Promise<{networks: Networks; recorder: Recorder}> {
-  const networks = await startNetworks(t, options)
-  const recorder = new Recorder(t)
-  networks.path = [recorder.folder, '/usr/lib/cni']
-  networks.define('red', recorder.conf('red', '192.168.41.0/24'))
-  networks.define('green', recorder.conf('green', '192.168.42.0/24', {type: 'bridge'}))
-  networks.define('blue', recorder.conf('blue', '192.168.43.0/24', {type: 'bridge'}))
-  return {networks, recorder}
-}
-
-async function ends(t: ExecutionContext, networks: Networks, recorder: Recorder, ...pods: Started[]): Promise<void> {
-  for (const pod of pods) await networks.runtime.succeeds('DEL', pod, networks.asked(pod))
-  await networks.runtime.clean()
-  t.deepEqual(recorder.leases(), [])
-}
 
 const indexOf = (pod: Started, ifname: string): number => pod.namespace.index(ifname)
 

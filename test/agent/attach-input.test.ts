@@ -1,35 +1,15 @@
 /** Definitions and annotations as people write them: what cannot be served is told, and nothing that works is taken down. Needs root. */
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import test, {type ExecutionContext} from 'ava'
-import {bridgeConf, type Declared, type Networks, startNetworks} from './support/networks.ts'
+import test from 'ava'
+import {conf, folder, GOOD, startGood} from './support/good.ts'
+import type {Declared, Networks} from './support/networks.ts'
 import {built} from './support/node.ts'
 import {leasesIn} from './support/recorder.ts'
 
 test.before(built)
 
 const NPWG = 'k8s.v1.cni.cncf.io/networks'
-const GOOD = 'attached default/good g'
-
-function folder(t: ExecutionContext): string {
-  const made = mkdtempSync(join(tmpdir(), 'ng-input-'))
-  t.teardown(() => rmSync(made, {recursive: true, force: true, maxRetries: 5}))
-  return made
-}
-
-const conf = (dataDir: string, name: string, subnet: string, more: object = {}) =>
-  bridgeConf(name, subnet, {ipam: {type: 'host-local', dataDir, ranges: [[{subnet}]]}, ...more})
-
-/** With the network "good". */
-async function start(t: ExecutionContext, attachments: object = {}): Promise<{networks: Networks; dir: string}> {
-  const dir = folder(t)
-  const config = {attachments: {definitionsFolder: join(dir, 'net.d'), ...attachments}}
-  const networks = await startNetworks(t, {config})
-  mkdirSync(join(dir, 'net.d'))
-  networks.define('good', conf(dir, 'good', '10.9.0.0/24'))
-  return {networks, dir}
-}
 
 const linkOf = ({namespace}: Declared, ifname: string) =>
   namespace.json('link', 'show').find(link => link.ifname === ifname)
@@ -63,7 +43,7 @@ const BROKEN: readonly (readonly [name: string, config: object | string, says: R
 ]
 
 test('definitions that cannot be used: pods do not start with them, and running ones are told', async t => {
-  const {networks, dir} = await start(t)
+  const {networks, dir} = await startGood(t)
   const {node, runtime} = networks
   for (const [name, config] of BROKEN)
     networks.define(name, typeof config === 'string' ? config : JSON.stringify(config))
@@ -115,7 +95,7 @@ test('definitions that cannot be used: pods do not start with them, and running 
 })
 
 test('definitions that need something filled in', async t => {
-  const {networks, dir} = await start(t)
+  const {networks, dir} = await startGood(t)
   const {type, ...typeless} = conf(dir, 'typeless', '10.1.0.0/24') as {type: string}
   networks.defineNetwork('typeless', 'bridge', {...typeless, bridge: 'ng-typeless'})
   networks.defineNetwork('typed', 'no-such', conf(dir, 'typed', '10.2.0.0/24'))
@@ -174,7 +154,7 @@ const ANNOTATIONS: readonly (readonly [why: string, annotations: Record<string, 
 ]
 
 test('annotations that cannot be served at the start: one clear error', async t => {
-  const {networks} = await start(t)
+  const {networks} = await startGood(t)
   networks.define('other', conf(folder(t), 'other', '10.8.0.0/24'))
   const [one, two] = ['good', 'other'].map(name => json({name, isPrimary: true})) as [string, string]
   const more = [
@@ -195,7 +175,7 @@ test('annotations that cannot be served at the start: one clear error', async t 
 })
 
 test('annotations that cannot be served, of a pod that runs: what is valid is served, the rest is told once', async t => {
-  const {networks} = await start(t)
+  const {networks} = await startGood(t)
   const {node, runtime} = networks
   networks.define('other', conf(folder(t), 'other', '10.8.0.0/24'))
   const status = 'k8s.v1.cni.cncf.io/network-status'
@@ -226,7 +206,7 @@ test('annotations that cannot be served, of a pod that runs: what is valid is se
 })
 
 test('as many as an annotation has room for', async t => {
-  const {networks} = await start(t)
+  const {networks} = await startGood(t)
   const {node, runtime} = networks
   const pod = await networks.start({[NPWG]: AND})
   const {ifindex} = linkOf(pod, 'g')!
