@@ -91,7 +91,9 @@ test('a device goes to no network whose definition names another resource', asyn
       .calls('ADD')
       .map(({env, stdin}) => `${env.CNI_IFNAME} ${JSON.parse(stdin).name} ${JSON.parse(stdin).deviceID}`)
   await networks.node.until(() => got().length === 4)
-  t.deepEqual(got(), ['x fast fast1', 'y fast fast2', 'x slow slow1', 'y fast slow2'])
+  // The two of one start are made side by side.
+  t.deepEqual(got().slice(0, 2).toSorted(), ['x fast fast1', 'y fast fast2'])
+  t.deepEqual(got().slice(2).toSorted(), ['x slow slow1', 'y fast slow2'])
   await networks.runtime.succeeds('DEL', started, networks.asked(started))
   await networks.runtime.clean()
 })
