@@ -103,8 +103,12 @@ function parseListen(text: string): ListenAddress | string {
 /** Bytes. RFC 791: what every IPv4 host must accept. */
 const MTU_MIN = 576
 /** How pods of other nodes can be reached. */
-const BACKENDS = ['auto', 'direct', 'vxlan'] as const
+const BACKENDS = ['auto', 'direct', 'vxlan', 'none'] as const
 export type BackendName = (typeof BACKENDS)[number]
+
+/** Whether a network may have a tunnel device. */
+export const usesTunnels = ({backend}: {readonly backend?: BackendName | undefined}): boolean =>
+  backend === 'auto' || backend === 'vxlan'
 
 /** Ends the name of a network's tunnel device over IPv6. */
 export const OVER_IPV6 = '-6'
@@ -167,7 +171,7 @@ const network = v.object({
   backend: key(
     choice(BACKENDS),
     'auto',
-    "How pods of other nodes are reached. `direct`: a route via the node's address, which must be on a connected subnet. `vxlan`: a tunnel to every node. `auto`: direct where the node is on a connected subnet, else through the tunnel; decided per node and family.",
+    "How pods of other nodes are reached. `direct`: a route via the node's address, which must be on a connected subnet. `vxlan`: a tunnel to every node. `auto`: direct where the node is on a connected subnet, else through the tunnel; decided per node and family. `none`: not our business, as beside another CNI plugin, or where the network itself knows the pod ranges (BGP, a cloud's route table): no route to other nodes, no tunnel.",
   ),
   mtu: key(
     wholeNumber(0, 65535, n => (n > 0 && n < MTU_MIN ? `${n} is less than the ${MTU_MIN} bytes of IPv4` : undefined)),
@@ -242,7 +246,7 @@ const distinctTunnels = v.rawCheck<v.InferOutput<typeof network>[]>(({dataset, a
   const entries: unknown = dataset.value
   for (const [index, entry] of (Array.isArray(entries) ? entries : []).entries()) {
     const {backend, vxlan} = (entry ?? {}) as Partial<v.InferOutput<typeof network>>
-    if (!vxlan || (backend !== 'auto' && backend !== 'vxlan')) continue
+    if (!vxlan || !usesTunnels({backend})) continue
     for (const [name, value] of [
       ['device', vxlan.device],
       ['vni', `${vxlan.vni} with port ${vxlan.port}`],
@@ -396,7 +400,7 @@ const schema = v.pipe(
   v.rawCheck(({dataset, addIssue}) => {
     if (!dataset.typed) return
     const {networks, pairs} = dataset.value
-    const rival = networks.find(({backend, vxlan}) => backend !== 'direct' && vxlan.port === pairs.port)
+    const rival = networks.find(each => usesTunnels(each) && each.vxlan.port === pairs.port)
     if (!pairs.enabled || !rival) return
     const input = dataset.value
     addIssue({

@@ -29,7 +29,13 @@ import type {Witness} from './diff.ts'
 import {MutableDesired} from './mutable-desired.ts'
 import type {RouteNetwork} from './network.ts'
 
-const BACKENDS: Readonly<Record<RouteNetwork['backend'], Backend>> = {auto, direct, vxlan}
+const BACKENDS: Readonly<Record<RouteNetwork['backend'], Backend | undefined>> = {
+  auto,
+  direct,
+  vxlan,
+  none,
+  none: undefined,
+}
 
 export interface Desired {
   /** By the destination's text. */
@@ -120,11 +126,13 @@ export const reservedAt = ({underlay}: Site): readonly Cidr[] =>
 export function planNode(share: Share, cluster: Cluster, site: Site): NodePlan {
   const {node, cidrs, problems} = share
   if (node.name === cluster.own?.name) return planOwn(share, cluster, site)
+  const backend = BACKENDS[site.network.backend]
+  if (!backend) return {routes: [], neighbours: [], fdb: [], problems: [], isPeer: cidrs.length > 0}
   const result = {routes: [] as Route[], neighbours: [] as Neighbour[], fdb: [] as FdbEntry[], problems: [...problems]}
   const addresses = cidrs.length > 0 ? cluster.addressesOf(node) : []
   const overLinkLocal = () => cluster.overLinkLocal?.(addresses)
   for (const cidr of cidrs) {
-    const reach = reachOf({cidr, node, addresses, overLinkLocal}, cluster.own, site)
+    const reach = reachOf({cidr, node, addresses, overLinkLocal}, backend, cluster.own, site)
     if (!('route' in reach)) result.problems.push(reach)
     else {
       result.routes.push(reach.route)
@@ -161,7 +169,7 @@ function planOwn({node, cidrs, problems}: Share, cluster: Cluster, {network}: Si
 const isAround = (cidr: Cidr, {own, addressesOf}: Cluster): boolean =>
   own !== undefined && addressesOf(own).some(address => cidr.contains(address))
 
-function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Problem {
+function reachOf(peer: Peer, backend: Backend, own: NodeFacts | undefined, site: Site): Reach | Problem {
   const {cidr, node, addresses} = peer
   const inside = (site.ownRanges ?? own?.podCIDRs ?? []).find(each => each.contains(cidr))
   if (inside)
@@ -173,7 +181,7 @@ function reachOf(peer: Peer, own: NodeFacts | undefined, site: Site): Reach | Pr
   if (inner) return unreachable(peer, `it contains the node's own address ${inner}`)
   const ours = addresses.find(address => site.underlay.local.has(`${address}`))
   if (ours) return unreachable(peer, `${ours} is an address of this machine: is this node's own name configured right?`)
-  const reach = BACKENDS[site.network.backend](peer, site)
+  const reach = backend(peer, site)
   return typeof reach === 'string' ? unreachable(peer, reach) : reach
 }
 

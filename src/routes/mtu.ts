@@ -1,4 +1,5 @@
 /** What a pod's packet may have, so that it fits wherever it goes. */
+import {usesTunnels} from '../model/config.ts'
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
 import {IPV6_LEAST, VXLAN_OVERHEAD} from '../model/mtu.ts'
@@ -28,11 +29,11 @@ export function effectiveMtu(
   const room = (family: Family): number | undefined => {
     const ip = own.find(address => address.family === family && local.has(`${address}`))
     const mtu = ip && underlayMtu(kernel, ip)
-    return mtu === undefined ? undefined : mtu - (network.backend === 'direct' ? 0 : VXLAN_OVERHEAD[family])
+    return mtu === undefined ? undefined : mtu - (usesTunnels(network) ? VXLAN_OVERHEAD[family] : 0)
   }
   for (const family of [4, 6] as const) {
     const tunnel = tunnels[family] ?? tunnels[family === 4 ? 6 : 4]
-    const mtu = network.mtu || (network.backend === 'direct' ? room(family) : tunnel?.mtu)
+    const mtu = network.mtu || (usesTunnels(network) ? tunnel?.mtu : room(family))
     if (mtu !== undefined) bytes[family] = mtu
     const most = room(family)
     if (network.mtu > 0 && most !== undefined && network.mtu > most)

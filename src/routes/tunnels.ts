@@ -1,6 +1,6 @@
 /** The network's own tunnel devices: which there should be, and what is to be done to have them. Pure. */
 import {createHash} from 'node:crypto'
-import {OVER_IPV6} from '../model/config.ts'
+import {OVER_IPV6, usesTunnels} from '../model/config.ts'
 import type {NodeFacts} from '../model/facts.ts'
 import {type Family, type Ip, parseCidr} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
@@ -30,7 +30,7 @@ export function wantedTunnels(
   state: KernelState,
   local: ReadonlySet<string>,
 ): readonly TunnelSpec[] | undefined {
-  if (network.backend === 'direct') return []
+  if (!usesTunnels(network)) return []
   if (!own || addresses.length === 0) return undefined
   return ([4, 6] as const).flatMap(family => {
     const candidates = addresses.filter(address => address.family === family && !isLinkLocal(address))

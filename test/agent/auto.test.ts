@@ -201,3 +201,24 @@ test('an unchanged restart writes nothing', async t => {
   t.deepEqual(await heard(), [])
   await node.holds(OWN_TUNNELS, TO_B4, TO_B6, TO_C)
 })
+
+test('backend none: what an earlier configuration made goes, the own range stays, and nobody is complained of', async t => {
+  const nodes = [SELF, B, `${FAR_B.replace('b ', 'far ').replaceAll('64', '65')} ends ${FAR_ENDS}`]
+  const node = await startNode(t, {nodes, config: AUTO})
+  await node.holds(
+    OWN_TUNNELS,
+    TO_B4,
+    TO_B6,
+    [...TO_FAR_B4, ...TO_FAR_B6].map(line => line.replaceAll('64', '65')),
+  )
+  await node.agent.stop()
+  node.configure({networks: [{backend: 'none'}]})
+  node.agent.start()
+  await node.until(() => node.agent.ready())
+  await node.holds(OWN_TUNNELS.filter(line => line.startsWith('route unreachable')))
+  await node.until(() => node.published() === undefined)
+  t.deepEqual(
+    node.agent.logs.filter(line => !['info', 'debug'].includes(line.level)),
+    [],
+  )
+})

@@ -27,7 +27,7 @@ const KEYS =
 for (const [text, want] of [
   [
     'log:\n  level: info\n\nnetworks:\n  - name: a\n    backend: dierct\n',
-    'config:6:5: networks[0].backend: "dierct" is not one of auto, direct, vxlan; did you mean direct?',
+    'config:6:5: networks[0].backend: "dierct" is not one of auto, direct, vxlan, none; did you mean direct?',
   ],
   [
     'networks:\n  - {name: a}\n  - 7\nlog: {level: 1, x: 2}\n',

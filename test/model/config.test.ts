@@ -175,14 +175,14 @@ const FORM = 'is not an address with a port; write it as ":9464", "127.0.0.1:946
 for (const [value, want] of [
   [
     {networks: [{backend: 'dierct'}]},
-    'networks[0].backend: "dierct" is not one of auto, direct, vxlan; did you mean direct?',
+    'networks[0].backend: "dierct" is not one of auto, direct, vxlan, none; did you mean direct?',
   ],
   [
     {networks: [{backend: 'Direct'}]},
-    'networks[0].backend: "Direct" is not one of auto, direct, vxlan; did you mean direct?',
+    'networks[0].backend: "Direct" is not one of auto, direct, vxlan, none; did you mean direct?',
   ],
-  [{networks: [{backend: 'wireguard'}]}, 'networks[0].backend: "wireguard" is not one of auto, direct, vxlan'],
-  [{networks: [{backend: {toString: 1}}]}, 'networks[0].backend: a mapping is not one of auto, direct, vxlan'],
+  [{networks: [{backend: 'wireguard'}]}, 'networks[0].backend: "wireguard" is not one of auto, direct, vxlan, none'],
+  [{networks: [{backend: {toString: 1}}]}, 'networks[0].backend: a mapping is not one of auto, direct, vxlan, none'],
   [{networks: [{mtu: 500}]}, 'networks[0].mtu: 500 is less than the 576 bytes of IPv4'],
   [{networks: [{vxlan: {vni: 0}}]}, 'networks[0].vxlan.vni: must be a whole number from 1 to 16777215, not 0'],
   [{networks: [{vxlan: {port: 65536}}]}, 'networks[0].vxlan.port: must be a whole number from 1 to 65535, not 65536'],
@@ -329,7 +329,7 @@ networks[1].protocol: 107 is already the protocol of networks[0]; give each netw
 node: must be text, not 1; put it in quotes
 networks[0].name: "A" cannot be a network's name; use at most 58 lower-case letters, digits and inner hyphens
 networks[0].protocol: 3 marks the routes of whoever set up the network at boot; choose a number that nobody on the node uses
-networks[2].backend: "x" is not one of auto, direct, vxlan
+networks[2].backend: "x" is not one of auto, direct, vxlan, none
 networks[2].protocol: 108 is already the protocol of networks[1]; give each network its own
 networks[1].vxlan.device: ng-vx0 is already the device of networks[0]; give each network its own
 networks[1].vxlan.vni: 1 with port 8472 is already the vni of networks[0]; give each network its own`,

@@ -1,7 +1,7 @@
 /** What the kernel can and lets us do: kinds of links, nf_tables, forwarding. */
 import {randomBytes} from 'node:crypto'
 import {TABLE} from '../../masquerade/table.ts'
-import type {Config} from '../../model/config.ts'
+import {type Config, usesTunnels} from '../../model/config.ts'
 import type {NamespaceKernel} from '../../model/namespace.ts'
 import type {LinkKind} from '../../model/net.ts'
 import {NftError} from '../../model/nft.ts'
@@ -12,15 +12,12 @@ import {type Check, failed, ok, skipped} from './check.ts'
 export async function checkKernel(kernel: NamespaceKernel, config: Config, searchPath: string): Promise<Check[]> {
   return [
     await checkKind(kernel, 'veth'),
-    ...(usesTunnels(config) ? [await checkKind(kernel, 'vxlan')] : []),
+    ...(config.pairs.enabled || config.networks.some(usesTunnels) ? [await checkKind(kernel, 'vxlan')] : []),
     ...(config.networks.some(({pods}) => pods.masquerade) ? [await checkNft(searchPath)] : []),
     await checkSysctl(kernel, 'ipv4/ip_forward'),
     await checkSysctl(kernel, 'ipv6/conf/all/forwarding'),
   ]
 }
-
-const usesTunnels = ({networks, pairs}: Config): boolean =>
-  pairs.enabled || networks.some(({backend}) => backend !== 'direct')
 
 /** 24 bits, and a port that nobody is asked for: the device is never up. */
 const TRIAL = {vni: 2 ** 24 - 1, port: 65_535} as const

@@ -1,6 +1,6 @@
 /** The UDP ports of tunnels: free, or a tunnel's. */
 import {readdir, readFile, readlink} from 'node:fs/promises'
-import type {Config} from '../../model/config.ts'
+import {type Config, usesTunnels} from '../../model/config.ts'
 import type {Link} from '../../model/net.ts'
 import {isOwnLink} from '../../model/plans.ts'
 import {type Check, failed, ok, warning} from './check.ts'
@@ -12,8 +12,8 @@ export async function checkPorts(config: Config, links: readonly Link[]): Promis
   const texts = await Promise.all(TABLES.map(path => readFile(path, 'utf8').catch(() => '')))
   const sockets = parseUdp(texts.join('\n'))
   const wanted = new Map<number, string>()
-  for (const [i, {backend, vxlan}] of config.networks.entries())
-    if (backend !== 'direct') wanted.set(vxlan.port, `networks[${i}].vxlan.port`)
+  for (const [i, network] of config.networks.entries())
+    if (usesTunnels(network)) wanted.set(network.vxlan.port, `networks[${i}].vxlan.port`)
   if (config.pairs.enabled) wanted.set(config.pairs.port, 'pairs.port')
   const checks: Check[] = []
   for (const [port, key] of wanted) {
