@@ -1,6 +1,6 @@
 /** What the admin API looks at: each domain leaves here what is known of it now, or how it is asked. */
 import type {AdminApi, AdminPairs} from '../model/admin.ts'
-import type {NetworkName} from '../model/config.ts'
+import type {NetworkName} from '../model/config-network.ts'
 import type {NodeName} from '../model/facts.ts'
 import type {PassBasis, RouteReport} from '../routes/pass.ts'
 import type {PodKey} from '../streams/pods.ts'

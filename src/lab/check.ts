@@ -1,11 +1,11 @@
 /** What `--once` finds out: whether every agent gets ready, has its routes, every pod reaches every other one, and the examples come true. */
 import type {NodeName} from '../model/facts.ts'
+import {plural} from '../model/text.ts'
 import {describeState} from './agent-process.ts'
 import {cameTrue, type Example} from './example.ts'
 import type {Lab} from './lab.ts'
 import type {LabNode} from './node.ts'
 import type {Ping, PingResult} from './pings.ts'
-import {plural} from './text.ts'
 import {describeWays} from './ways.ts'
 
 export interface Verdict {

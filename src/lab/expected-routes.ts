@@ -1,5 +1,5 @@
 /** Which routes to other nodes' pods a node should have: what the agents are measured by. Pure. */
-import type {BackendName} from '../model/config.ts'
+import type {BackendName} from '../model/config-network.ts'
 import type {NodeFacts} from '../model/facts.ts'
 import {Cidr, type Family} from '../model/ip.ts'
 import type {NodePlan} from './plan.ts'

@@ -1,5 +1,6 @@
 /** `npm run lab`: the door. Exit status: 0 all is well, 1 something failed, 2 the command line is wrong, 130 interrupted. */
 
+import {paint, plural} from '../model/text.ts'
 import {sleep} from '../streams/lifetime.ts'
 import {check, type Shows, type Verdict} from './check.ts'
 import {type Step, showExample} from './example.ts'
@@ -10,7 +11,6 @@ import {type LabArguments, parseArguments, USAGE, UsageError} from './options.ts
 import {eventLine, kubectlLine, picture, stepLine} from './picture.ts'
 import {LeftBehind} from './run.ts'
 import {Screen} from './screen.ts'
-import {paint, plural} from './text.ts'
 
 /** Milliseconds. */
 const REDRAW = 200

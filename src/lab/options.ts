@@ -1,6 +1,6 @@
 /** The lab's command line. */
 import {parseArgs} from 'node:util'
-import type {BackendName} from '../model/config.ts'
+import type {BackendName} from '../model/config-network.ts'
 import type {LabFamily, Topology} from './plan.ts'
 
 export const USAGE = `Usage: npm run lab -- [options]

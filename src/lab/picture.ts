@@ -1,5 +1,6 @@
 /** The lab as lines of text: its nodes, who reaches whom, and what happened last. Pure. */
 import type {Family} from '../model/ip.ts'
+import {type Line, plural, type Span, type Style, table, width} from '../model/text.ts'
 import type {AgentState} from './agent-process.ts'
 import {cameTrue, type Step} from './example.ts'
 import type {Lab, LabEvent} from './lab.ts'
@@ -8,7 +9,6 @@ import type {PairSeen} from './pair-seen.ts'
 import {pingKey} from './pings.ts'
 import {type LabPod, podText} from './pods.ts'
 import type {PeerRoutes} from './route-watch.ts'
-import {type Line, plural, type Span, type Style, table, width} from './text.ts'
 import {describeWays} from './ways.ts'
 
 /** What of a lab is shown. */

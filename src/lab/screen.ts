@@ -1,6 +1,6 @@
 /** A terminal's lower part, drawn over and over in place. */
 import type {WriteStream} from 'node:tty'
-import {cutTo, type Line, paint} from './text.ts'
+import {cutTo, type Line, paint} from '../model/text.ts'
 
 const ESCAPE = '\u001b['
 const HIDE_CURSOR = `${ESCAPE}?25l`

@@ -33,7 +33,6 @@ const BACKENDS: Readonly<Record<RouteNetwork['backend'], Backend | undefined>> =
   auto,
   direct,
   vxlan,
-  none,
   none: undefined,
 }
 

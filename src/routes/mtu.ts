@@ -1,5 +1,5 @@
 /** What a pod's packet may have, so that it fits wherever it goes. */
-import {usesTunnels} from '../model/config.ts'
+import {usesTunnels} from '../model/config-network.ts'
 import type {Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
 import {IPV6_LEAST, VXLAN_OVERHEAD} from '../model/mtu.ts'

@@ -1,6 +1,6 @@
 /** One pass over one network: compare what is wanted with what the kernel has, write the difference, report. */
 import type {ChangeLog} from '../model/change-log.ts'
-import type {NetworkName} from '../model/config.ts'
+import type {NetworkName} from '../model/config-network.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Cidr, Family, Ip} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'

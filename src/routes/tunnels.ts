@@ -1,6 +1,6 @@
 /** The network's own tunnel devices: which there should be, and what is to be done to have them. Pure. */
 import {createHash} from 'node:crypto'
-import {OVER_IPV6, usesTunnels} from '../model/config.ts'
+import {OVER_IPV6, usesTunnels} from '../model/config-network.ts'
 import type {NodeFacts} from '../model/facts.ts'
 import {type Family, type Ip, parseCidr} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'

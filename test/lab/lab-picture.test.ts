@@ -8,9 +8,9 @@ import {picture, type Shown} from '../../src/lab/picture.ts'
 import {pairsOf, pingKey} from '../../src/lab/pings.ts'
 import {planLab} from '../../src/lab/plan.ts'
 import {podsOf} from '../../src/lab/pods.ts'
-import {cutTo, paint} from '../../src/lab/text.ts'
 import type {Way} from '../../src/lab/ways.ts'
 import {parseIp} from '../../src/model/ip.ts'
+import {cutTo, paint} from '../../src/model/text.ts'
 import {projectNode} from '../../src/streams/nodes.ts'
 
 const said = (...args: string[]): string => {

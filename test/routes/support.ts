@@ -1,5 +1,5 @@
 /** Nodes, networks and kernels from a few words. */
-import type {NetworkName, RouteProtocol} from '../../src/model/config.ts'
+import type {NetworkName, RouteProtocol} from '../../src/model/config-network.ts'
 import type {NodeFacts, NodeName} from '../../src/model/facts.ts'
 import {parseCidr, parseIp, parseIpWithPrefix} from '../../src/model/ip.ts'
 import type {KernelState} from '../../src/model/kernel.ts'

@@ -1,7 +1,7 @@
 /** The tunnel devices: which there should be, what is done to have them, what is published of them. */
 import test from 'ava'
 import fc from 'fast-check'
-import type {NetworkName} from '../../src/model/config.ts'
+import type {NetworkName} from '../../src/model/config-network.ts'
 import type {NodeName} from '../../src/model/facts.ts'
 import type {KernelState} from '../../src/model/kernel.ts'
 import type {IfIndex, Link, Mac} from '../../src/model/net.ts'

@@ -1,6 +1,6 @@
 /** What the agent says of itself: whether all of it works, and what it cannot do. */
-import {plural} from '../../lab/text.ts'
 import type {AdminStatus} from '../../model/admin.ts'
+import {plural} from '../../model/text.ts'
 import {type Check, failed, ok, warning} from './check.ts'
 
 /** Sentences of one network. */

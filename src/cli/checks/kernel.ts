@@ -1,7 +1,8 @@
 /** What the kernel can and lets us do: kinds of links, nf_tables, forwarding. */
 import {randomBytes} from 'node:crypto'
 import {TABLE} from '../../masquerade/table.ts'
-import {type Config, usesTunnels} from '../../model/config.ts'
+import type {Config} from '../../model/config.ts'
+import {usesTunnels} from '../../model/config-network.ts'
 import type {NamespaceKernel} from '../../model/namespace.ts'
 import type {LinkKind} from '../../model/net.ts'
 import {NftError} from '../../model/nft.ts'

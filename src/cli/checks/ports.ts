@@ -1,6 +1,7 @@
 /** The UDP ports of tunnels: free, or a tunnel's. */
 import {readdir, readFile, readlink} from 'node:fs/promises'
-import {type Config, usesTunnels} from '../../model/config.ts'
+import type {Config} from '../../model/config.ts'
+import {usesTunnels} from '../../model/config-network.ts'
 import type {Link} from '../../model/net.ts'
 import {isOwnLink} from '../../model/plans.ts'
 import {type Check, failed, ok, warning} from './check.ts'

@@ -1,6 +1,6 @@
 /** `netgraft attachments` for people. Pure. */
-import type {Line} from '../../lab/text.ts'
 import type {AdminAttachment, AdminAttachments} from '../../model/admin.ts'
+import type {Line} from '../../model/text.ts'
 import {ageOf, type Cell, stateCell, styled, tableOf} from './text.ts'
 
 /** Characters of a container's id, as runtimes' own tools show them. */

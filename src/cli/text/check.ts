@@ -1,5 +1,5 @@
 /** `netgraft check` for people. Pure. */
-import {type Line, plural} from '../../lab/text.ts'
+import {type Line, plural} from '../../model/text.ts'
 import type {Check} from '../checks/check.ts'
 import {EMPTY, stateCell, styled, tableOf} from './text.ts'
 

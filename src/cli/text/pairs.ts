@@ -1,6 +1,6 @@
 /** `netgraft pairs` for people. Pure. */
-import type {Line} from '../../lab/text.ts'
 import type {AdminPairEnd, AdminPairs} from '../../model/admin.ts'
+import type {Line} from '../../model/text.ts'
 import {type Cell, stateCell, styled, tableOf} from './text.ts'
 
 export const formatPairs = ({ends, unknown}: AdminPairs): readonly Line[] => [

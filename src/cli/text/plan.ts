@@ -1,6 +1,6 @@
 /** `netgraft plan` for people. Pure. */
-import type {Line} from '../../lab/text.ts'
 import type {AdminNetworkPlan, AdminPlan} from '../../model/admin.ts'
+import type {Line} from '../../model/text.ts'
 import {attachmentTable} from './attachments.ts'
 import {pairTable} from './pairs.ts'
 import {EMPTY, styled, tableOf} from './text.ts'

@@ -1,6 +1,6 @@
 /** `netgraft routes` for people. Pure. */
-import {type Line, plural} from '../../lab/text.ts'
 import type {AdminNetworkRoutes, AdminRoute, AdminRoutes} from '../../model/admin.ts'
+import {type Line, plural} from '../../model/text.ts'
 import {type Cell, EMPTY, plain, stateCell, styled, tableOf} from './text.ts'
 
 export const formatRoutes = ({networks}: AdminRoutes): readonly Line[] =>

@@ -1,5 +1,4 @@
 /** `netgraft status` for people. Pure. */
-import {type Line, plural} from '../../lab/text.ts'
 import type {
   AdminApi,
   AdminCni,
@@ -8,6 +7,7 @@ import type {
   AdminStatus,
   AdminStore,
 } from '../../model/admin.ts'
+import {type Line, plural} from '../../model/text.ts'
 import {ageOf, type Cell, EMPTY, plain, stateCell, styled, tableOf} from './text.ts'
 
 /** `now`: milliseconds since the epoch. */

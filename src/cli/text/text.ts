@@ -1,5 +1,5 @@
 /** What all tables of the command line share. */
-import {type Line, paint, type Span, type Style, table} from '../../lab/text.ts'
+import {type Line, paint, type Span, type Style, table} from '../../model/text.ts'
 
 /** Between columns. */
 const GAP = '  '
