@@ -1,12 +1,13 @@
 /** A benchmark from its start to its end: the machine, a run that leaves nothing behind, tables and a file of figures. */
-import {mkdir, writeFile} from 'node:fs/promises'
+import {mkdir} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {Run} from '../src/lab/run.ts'
 import {UsageError} from './arguments.ts'
 import type {Bench} from './bench.ts'
 import {Calm} from './calm.ts'
-import {describeMachine} from './machine.ts'
+import {describeOccasion, formatOccasion} from './machine.ts'
 import {watchOthers} from './others.ts'
+import {type SuiteName, writeReport} from './report.ts'
 import {Results} from './results.ts'
 import {formatTables} from './table.ts'
 
@@ -20,11 +21,16 @@ export interface BenchmarkOptions {
 }
 
 /** Prints what has been measured. Everything is gone when it is done, or has failed. */
-export async function benchmark(options: BenchmarkOptions, measure: (bench: Bench) => Promise<void>): Promise<void> {
+export async function benchmark(
+  suite: SuiteName,
+  options: BenchmarkOptions,
+  measure: (bench: Bench) => Promise<void>,
+): Promise<void> {
   const {repetitions, patience, json} = options
   if (process.getuid?.() !== 0) throw new Error('the benchmark makes network namespaces: run it as root')
-  const machine = await describeMachine()
-  print(`${machine.commit}, kernel ${machine.kernel}, ${machine.processors}, Node ${machine.node}`)
+  const occasion = await describeOccasion()
+  print(formatOccasion(occasion))
+  const startedAt = performance.now()
   const results = new Results()
   let othersShare = 0
   // Ends everything, also when this process is killed.
@@ -41,7 +47,8 @@ export async function benchmark(options: BenchmarkOptions, measure: (bench: Benc
   print(missed.length === 0 ? 'every target is met' : `targets missed:\n  ${missed.join('\n  ')}`)
   print(`others took ${Math.round(othersShare * 100)} % of the machine meanwhile`)
   await mkdir(dirname(json), {recursive: true})
-  await writeFile(json, `${JSON.stringify({...machine, othersShare, figures: results.all}, undefined, 1)}\n`)
+  const seconds = Math.round((performance.now() - startedAt) / 1000)
+  await writeReport(json, {...occasion, suites: [{suite, seconds, othersShare, figures: results.all}]})
 }
 
 /** Exit status: 0 measured, 1 something failed, 2 the command line is wrong. */

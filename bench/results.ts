@@ -26,7 +26,7 @@ export class Results {
   }
 
   add(part: string, column: string, row: Row, value: number, samples?: readonly number[]): void {
-    this.#all.push({part, column, ...row, value, ...(samples && {samples: samples.map(rounded)})})
+    this.#all.push({part, column, ...row, value: rounded(value), ...(samples && {samples: samples.map(rounded)})})
   }
 
   /** Those that miss their target. */

@@ -1,6 +1,6 @@
 /** Bundles the agent and CLI into one file, dist/netgraft.js, and beside it what few agents ever load. */
 
-import {readFileSync} from 'node:fs'
+import {readFileSync, writeFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import {createRequire} from 'node:module'
 import {basename, dirname, join} from 'node:path'
@@ -82,12 +82,25 @@ const options: BuildOptions = {
 const REQUIRE =
   'import {createRequire as netgraftRequire} from "node:module";const require=netgraftRequire(import.meta.url);'
 
+/** For each file of dist the packages whose code is in it, by their keys in package-lock.json. scripts/sbom.ts reads it. */
+const bundled: Record<string, readonly string[]> = {}
+
+async function bundle(settings: BuildOptions): Promise<void> {
+  const {metafile} = await build({...options, ...settings, metafile: true})
+  for (const [file, {inputs}] of Object.entries(metafile.outputs)) {
+    const packages = Object.entries(inputs)
+      .filter(([, {bytesInOutput}]) => bytesInOutput > 0)
+      .map(([path]) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0])
+    bundled[basename(file)] = [...new Set(packages.filter(key => key !== undefined))].sort()
+  }
+}
+
 for (const entry of ['src/cri/grpc.ts', 'src/store/etcd-client.ts'])
-  await build({...options, entryPoints: [entry], outfile: `dist/${APART[basename(entry)]}`, banner: {js: REQUIRE}})
-await build({
-  ...options,
+  await bundle({entryPoints: [entry], outfile: `dist/${APART[basename(entry)]}`, banner: {js: REQUIRE}})
+await bundle({
   entryPoints: ['src/cli/main.ts'],
   outfile: 'dist/netgraft.js',
   // A small young generation halves the agent's memory and costs nothing: what a list leaves behind dies at once.
   banner: {js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}\n${REQUIRE}`},
 })
+writeFileSync('dist/bundled.json', `${JSON.stringify(bundled, undefined, 2)}\n`)

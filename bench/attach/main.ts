@@ -18,7 +18,7 @@ const MEASURES: Readonly<Record<Part, (session: Session, options: Options) => Pr
 await atTheDoor(async args => {
   const options = parseOptions(args, JSON_FILE)
   if (options.help) return print(USAGE.trimEnd())
-  await benchmark(options, bench =>
+  await benchmark('attach', options, bench =>
     inSession(bench, options.pods, async session => {
       for (const part of PARTS) {
         if (!options.parts.has(part)) continue

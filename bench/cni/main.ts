@@ -26,7 +26,7 @@ const MEASURES: Readonly<Record<Part, (session: Session) => Promise<void>>> = {
 await atTheDoor(async args => {
   const options = parseOptions(args, JSON_FILE)
   if (options.help) return print(USAGE.trimEnd())
-  await benchmark(options, bench =>
+  await benchmark('cni', options, bench =>
     inSession(bench, options.pods, async session => {
       for (const part of PARTS) {
         if (!options.parts.has(part)) continue

@@ -27,7 +27,7 @@ await atTheDoor(async args => {
   const options = parseOptions(args, JSON_FILE)
   if (options.help) return print(USAGE.trimEnd())
   const {parts, stores} = options
-  await benchmark(options, async bench => {
+  await benchmark('pairs', options, async bench => {
     if (parts.has('vnis')) await measureVnis(bench, stores, options.cycles)
     const asked = WITH_AGENTS.filter(({part}) => parts.has(part))
     if (asked.length === 0) return

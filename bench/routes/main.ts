@@ -22,7 +22,7 @@ const JSON_FILE = join(import.meta.dirname, '..', 'results', 'routes.json')
 async function main(args: string[]): Promise<void> {
   const options = parseOptions(args, JSON_FILE)
   if (options.help) return print(USAGE.trimEnd())
-  await benchmark(options, async bench => {
+  await benchmark('routes', options, async bench => {
     for (const nodes of options.parts.has('kernel') ? options.sizes : []) {
       tell(`${nodes} nodes: kernel`)
       await measureGateways(bench, nodes)

@@ -1,6 +1,6 @@
 /** The benchmark of attachments runs. Needs root. */
 import {execFile} from 'node:child_process'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -10,6 +10,7 @@ import {parseOptions} from '../../bench/attach/options.ts'
 import {hasWhatIsAsked} from '../../bench/attach/states.ts'
 import {Watch} from '../../bench/attach/watch.ts'
 import {makeSandboxes} from '../../bench/cni/sandboxes.ts'
+import {readReport, type SuiteReport} from '../../bench/report.ts'
 import {Run} from '../../src/lab/run.ts'
 import {built} from '../agent/support/node.ts'
 
@@ -25,9 +26,7 @@ test('a small run measures both sides, and loses no edit', async t => {
   const small = ['--pods', '2', '--edits', '2', '--seconds', '1', '--repetitions', '1', '--patience', '0']
   const {stdout} = await run(process.execPath, [MAIN, ...small, '--json', file])
   t.regex(stdout, /^ADD p50 \/ direct calls, × .*≤ 0.4$/m)
-  const {figures} = JSON.parse(await readFile(file, 'utf8')) as {
-    figures: {part: string; column: string; name: string; value: number; samples?: number[]}[]
-  }
+  const [{figures}] = (await readReport(file)).suites as [SuiteReport]
   t.deepEqual(
     [...new Set(figures.map(({part}) => part))],
     [

@@ -1,6 +1,6 @@
 /** The benchmark of the CNI front runs. Needs root. */
 import {execFile} from 'node:child_process'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -8,6 +8,7 @@ import test from 'ava'
 import {UsageError} from '../../bench/arguments.ts'
 import {parseOptions} from '../../bench/cni/options.ts'
 import {buildRuntime, wholeTime} from '../../bench/cni/runtime.ts'
+import {readReport, type SuiteReport} from '../../bench/report.ts'
 import {makeSite} from '../../bench/site.ts'
 import {Run} from '../../src/lab/run.ts'
 import {built} from '../agent/support/node.ts'
@@ -24,9 +25,7 @@ test('a small run measures both sides, and all that there is to measure', async 
   const words = ['--pods', '2', '--repetitions', '1', '--patience', '0', '--json', file]
   const {stdout} = await run(process.execPath, [MAIN, ...words])
   t.regex(stdout, /^ADD p50 \/ upstream bridge, × .*≤ 0.35$/m)
-  const {figures} = JSON.parse(await readFile(file, 'utf8')) as {
-    figures: {part: string; column: string; name: string; value: number; samples?: number[]}[]
-  }
+  const [{figures}] = (await readReport(file)).suites as [SuiteReport]
   t.deepEqual(
     [...new Set(figures.map(({part}) => part))],
     [

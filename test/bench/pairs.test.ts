@@ -1,6 +1,6 @@
 /** The benchmark of pairs runs. Needs root. */
 import {execFile} from 'node:child_process'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -8,18 +8,11 @@ import test from 'ava'
 import {UsageError} from '../../bench/arguments.ts'
 import {parseOptions} from '../../bench/pairs/options.ts'
 import {between, rings, wishesOf} from '../../bench/pairs/wishes.ts'
+import {readReport, type SuiteReport} from '../../bench/report.ts'
 import {built} from '../agent/support/node.ts'
 
 const run = promisify(execFile)
 const MAIN = join(import.meta.dirname, '..', '..', 'bench', 'pairs', 'main.ts')
-
-interface Figure {
-  readonly part: string
-  readonly column: string
-  readonly name: string
-  readonly value: number
-  readonly samples?: readonly number[]
-}
 
 test.before(built)
 
@@ -29,7 +22,7 @@ test('a small run measures every part, with both stores, and leaves nothing behi
   const file = join(folder, 'figures.json')
   const {stdout} = await run(process.execPath, [MAIN, '--quick', '--edits', '2', '--json', file])
   t.regex(stdout, /^both annotations PATCHed → up, p50, ms .*≤ 10$/m)
-  const {figures} = JSON.parse(await readFile(file, 'utf8')) as {figures: Figure[]}
+  const [{figures}] = (await readReport(file)).suites as [SuiteReport]
   t.deepEqual(
     Object.entries(Object.groupBy(figures, ({part}) => part)).map(
       ([part, all]) => `${part}: ${[...new Set(all!.map(({column}) => column))].join('; ')}`,

@@ -1,11 +1,12 @@
 /** The benchmark runs. Needs root. */
 import {execFile} from 'node:child_process'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 import test from 'ava'
 import {UsageError} from '../../bench/arguments.ts'
+import {readReport, type SuiteReport} from '../../bench/report.ts'
 import {parseOptions} from '../../bench/routes/options.ts'
 import {built} from '../agent/support/node.ts'
 
@@ -21,9 +22,7 @@ test('a small run measures what it is asked for', async t => {
   const words = ['--only', 'facts,start', '--nodes', '20', '--repetitions', '1', '--patience', '0', '--json', file]
   const {stdout} = await run(process.execPath, [MAIN, ...words])
   t.regex(stdout, /^netgraft \/ floor, × .*≤ 1.5$/m)
-  const {figures} = JSON.parse(await readFile(file, 'utf8')) as {
-    figures: {column: string; name: string; value: number}[]
-  }
+  const [{figures}] = (await readReport(file)).suites as [SuiteReport]
   const value = (column: string, name: string) =>
     figures.find(each => each.column === column && each.name === name)?.value
   t.is(value('direct 20', 'changes written'), 2 * 20)

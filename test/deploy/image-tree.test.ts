@@ -3,6 +3,7 @@ import {execFileSync} from 'node:child_process'
 import {existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
+import {docFolder, packagesOf, readBundled} from '../../scripts/sbom/npm.ts'
 import {makePki} from '../agent/support/etcd-tls.ts'
 import {Networks} from '../agent/support/networks.ts'
 import {startNode, type TestNode} from '../agent/support/node.ts'
@@ -45,21 +46,25 @@ test('there is nothing in it but what the agent needs, and nothing that can be w
 
 test('each library and program comes with its licence, and so does each package that is bundled', t => {
   const doc = join(image.folder, 'usr/share/doc')
-  const packages = readdirSync(join(image.folder, 'var/lib/dpkg/status.d'))
+  const debs = readdirSync(join(image.folder, 'var/lib/dpkg/status.d'))
   t.true(
-    ['libc6', 'nftables', 'util-linux', 'libstdc++6'].every(name => packages.includes(name)),
-    packages.join(),
+    ['libc6', 'nftables', 'util-linux', 'libstdc++6'].every(name => debs.includes(name)),
+    debs.join(),
   )
-  for (const name of packages) t.true(statSync(join(doc, name, 'copyright')).size > 0, name)
+  for (const name of debs) t.true(statSync(join(doc, name, 'copyright')).size > 0, name)
   for (const name of ['LICENSE', 'LICENSE.node', 'copyright.musl'])
     t.true(existsSync(join(doc, 'netgraft', name)), name)
   const bundled = join(doc, 'netgraft', 'bundled')
-  const {packages: locked} = JSON.parse(readFileSync('package-lock.json', 'utf8'))
-  for (const name of Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies))
-    t.is(
-      JSON.parse(readFileSync(join(bundled, name, 'package.json'), 'utf8')).version,
-      locked[`node_modules/${name}`].version,
+  const packages = packagesOf(readBundled())
+  t.true(packages.length > 0)
+  for (const each of packages) {
+    const names = readdirSync(join(bundled, docFolder(each)))
+    t.true(
+      names.some(name => /^(licen[cs]e|copying)/i.test(name)),
+      each.key,
     )
+    t.is(JSON.parse(readFileSync(join(bundled, docFolder(each), 'package.json'), 'utf8')).version, each.version)
+  }
 })
 
 test('it is refused where there is something already', t => {
@@ -225,6 +230,12 @@ test.serial('what is left on a node when the agent has been removed', async t =>
     t.is(status, 0, `${name}: ${stderr}`)
   }
   t.deepEqual(await node.routes(4), [])
+  // As scripts/kind looks; the files here are this machine's.
+  const left = node.namespace.exec('env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'sh', 'test/e2e/left-overs')
+  t.deepEqual(
+    left.split('\n').filter(line => line !== '' && !line.startsWith('/')),
+    [],
+  )
   t.is(node.namespace.exec('/usr/sbin/nft', 'list', 'tables'), '')
   t.deepEqual(await node.tunnels(), [])
   for (const path of ['/var/lib/netgraft', '/run/netgraft']) t.deepEqual(filesOf(host.paths[path]!), [], path)
