@@ -100,7 +100,7 @@ const readOr = <T>(read: (element: unknown) => T | undefined, element: unknown):
 }
 
 /** "10.0.0.1", {"range": ["10.0.0.0", "10.0.0.9"]} or {"prefix": {"addr": "10.0.0.0", "len": 24}}. */
-function readRange(element: unknown, family: Family): Range | undefined {
+export function readRange(element: unknown, family: Family): Range | undefined {
   if (typeof element === 'string') return readRange({range: [element, element]}, family)
   if (!isFields(element)) return undefined
   const {range, prefix} = element

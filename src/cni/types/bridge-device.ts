@@ -1,8 +1,9 @@
 /** The bridge that pods are ports of: made when it is missing, with the pods' gateway addresses on it. */
 import {quoted} from '../../model/errors.ts'
-import type {IpWithPrefix} from '../../model/ip.ts'
+import {hostLength, type IpWithPrefix} from '../../model/ip.ts'
 import type {NamespaceKernel, Step} from '../../model/namespace.ts'
 import type {Address, IfIndex, Link} from '../../model/net.ts'
+import {isOwnLink} from '../../model/plans.ts'
 import {CniError} from '../error.ts'
 import {changeAll, refused, trySysctl} from './kernel.ts'
 import {subnetOf} from './lease.ts'
@@ -89,12 +90,36 @@ export async function setGateways(
   const before = have.filter(each => !fresh.some(gateway => textOf(gateway) === textOf(each)))
   try {
     const steps = gatewaySteps(bridge, before, {gateways, forceAddress: plan.forceAddress})
+    if (plan.anySubnet && steps.some(({op}) => op === 'add')) await mustLeaveOthers(host, bridge, gateways)
     await changeAll(host, `the gateway address of bridge ${quoted(name)} cannot be set`, steps, stands)
     bridges.set(name, {index, gateways: new Set([...seen, ...texts])})
     return steps.length > 0
   } catch (error) {
     await host.change(fresh.map(({ip, length}) => ({op: 'delete', object: 'address', item: {index, ip, length}})))
     throw error
+  }
+}
+
+/** What the node is connected to by others' links is not for a pod to ask for. Rejects with CniError. */
+async function mustLeaveOthers(host: NamespaceKernel, bridge: Link, gateways: readonly IpWithPrefix[]): Promise<void> {
+  const [links, addresses] = await Promise.all([host.links(), host.addresses()])
+  const others = new Map(
+    links.flatMap(link => (link.index === bridge.index || isOwnLink(link) ? [] : [[link.index, link] as const])),
+  )
+  for (const each of addresses) {
+    const link =
+      each.scope === 'global' && each.length < hostLength(each.ip.family) ? others.get(each.index) : undefined
+    if (!link) continue
+    const taken = gateways.find(
+      gateway => gateway.ip.family === each.ip.family && subnetOf(gateway).overlaps(subnetOf(each)),
+    )
+    // Another bridge with the very same gateway is what somebody has renamed.
+    if (!taken || (link.kind === 'bridge' && textOf(taken) === textOf(each))) continue
+    throw new CniError(
+      'failed',
+      `bridge ${quoted(bridge.name)} cannot have the gateway's ${textOf(taken)}: the node has ${textOf(each)} on ${quoted(link.name)}; ` +
+        'give the network another subnet',
+    )
   }
 }
 

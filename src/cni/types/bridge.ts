@@ -72,6 +72,8 @@ function bridgeOf(config: PluginConfig, mtu: number | undefined): BridgePlan {
     promiscuous,
     hairpin,
     isGateway: (isGateway || isDefaultGateway) && ipamType(config) !== undefined,
+    // The other types of IPAM give out of ranges that the config names.
+    anySubnet: ipamType(config) === 'static',
     forceAddress: flag(config, 'forceAddress'),
     ...(mtu !== undefined && {mtu}),
   }
