@@ -16,6 +16,7 @@
  *   peerCredentials(fd) -> [pid, uid, gid]  who connected a unix socket (SO_PEERCRED)
  *   lock(fd) -> 0 or an errno               flock(2), exclusive, without waiting: EWOULDBLOCK while another holds it
  *   namespaceType(fd) -> CLONE_NEW*         ioctl_ns(2), NS_GET_NSTYPE; a negative errno: it is no namespace
+ *   echoSocket(address) -> fd               a raw socket of ICMP, connected; a negative errno: it cannot be had
  *
  * A protocol below 0 makes a handle without a socket: a thread for files, since libuv's pool takes a trip for each call.
  *
@@ -27,6 +28,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -745,6 +747,38 @@ static napi_value js_namespace_type(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* Sends what fits through the interface and never in fragments (DF), whatever has been learnt of the path; never waits. */
+static int echo_socket(const uint8_t *bytes, size_t length) {
+  bool is6 = length == sizeof(struct in6_addr);
+  struct sockaddr_in v4 = {.sin_family = AF_INET};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+  if (is6) memcpy(&v6.sin6_addr, bytes, sizeof v6.sin6_addr);
+  else if (length == sizeof v4.sin_addr) memcpy(&v4.sin_addr, bytes, sizeof v4.sin_addr);
+  else return -EINVAL;
+  int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, is6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+  if (fd < 0) return -errno;
+  int probe = is6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE, on = 1;
+  if ((is6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe) < 0 ||
+                 setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &on, sizeof on) < 0
+           : setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe) < 0) ||
+      connect(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is6 ? sizeof v6 : sizeof v4) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+static napi_value js_echo_socket(napi_env env, napi_callback_info info) {
+  size_t argc = 1, length;
+  napi_value argv[1], result;
+  void *bytes;
+  CHECK(napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  CHECK(napi_get_typedarray_info(env, argv[0], NULL, &length, &bytes, NULL, NULL));
+  CHECK(napi_create_int32(env, echo_socket(bytes, length), &result));
+  return result;
+}
+
 NAPI_MODULE_INIT() {
   napi_property_descriptor functions[] = {
       {"open", NULL, js_open, NULL, NULL, NULL, napi_enumerable, NULL},
@@ -758,6 +792,7 @@ NAPI_MODULE_INIT() {
       {"close", NULL, js_close, NULL, NULL, NULL, napi_enumerable, NULL},
       {"peerCredentials", NULL, js_peer_credentials, NULL, NULL, NULL, napi_enumerable, NULL},
       {"lock", NULL, js_lock, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"echoSocket", NULL, js_echo_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"namespaceType", NULL, js_namespace_type, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   CHECK(napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions));

@@ -12,6 +12,7 @@ const FLOORS: Readonly<Record<string, readonly string[] | 'all'>> = {
   routes: ['model'],
   ipam: ['model'],
   masquerade: ['model'],
+  guard: ['model', 'masquerade'],
   pairs: ['model'],
   attach: ['model'],
   netlink: ['model', 'streams'],

@@ -2,34 +2,44 @@
 import {parseAlias} from '../cni/types/marks.ts'
 import type {AdminAttachment, AdminExplanation, AdminPairEnd, AdminRoute} from '../model/admin.ts'
 import type {NodeFacts} from '../model/facts.ts'
-import {Cidr, hostLength, type Ip, parseIp} from '../model/ip.ts'
+import {Cidr, hostLength, type Ip, parseCidr, parseIp} from '../model/ip.ts'
 import type {KernelState} from '../model/kernel.ts'
 import type {Link, Route} from '../model/net.ts'
 import {OWN_ALIAS} from '../model/plans.ts'
 import type {PodFacts} from '../streams/pods.ts'
+import {type BeyondFacts, explainNode, explainRange} from './admin-explain-nodes.ts'
 import {words} from './admin-routes.ts'
 
 export type Subject =
   | {readonly kind: 'address'; readonly text: string; readonly ip: Ip}
-  | {readonly kind: 'pod' | 'interface'; readonly text: string}
+  | {readonly kind: 'range'; readonly text: string; readonly cidr: Cidr}
+  | {readonly kind: 'node'; readonly text: string}
+  | {readonly kind: 'pod'; readonly text: string}
+  | {readonly kind: 'interface'; readonly text: string}
 
-/** An address; what has a slash is "namespace/pod"; else an interface's name. */
-export function parseSubject(text: string): Subject {
+/** An address, or a range; what has a slash is "namespace/pod"; else a node's name, or an interface's. */
+export function parseSubject(text: string, isNode: (name: string) => boolean): Subject {
   try {
     const ip = parseIp(text)
     return {kind: 'address', text: `${ip}`, ip}
-  } catch {
-    return {kind: text.includes('/') ? 'pod' : 'interface', text}
-  }
+  } catch {}
+  try {
+    const cidr = parseCidr(text)
+    return {kind: 'range', text: `${cidr}`, cidr}
+  } catch {}
+  if (text.includes('/')) return {kind: 'pod', text}
+  return isNode(text) ? {kind: 'node', text} : {kind: 'interface', text}
 }
 
 export interface ExplainFacts {
   /** Undefined: it has not been read yet. */
   readonly kernel: KernelState | undefined
-  /** Of an address: of the ranges that it is in, the longest first. */
+  /** Of an address: of the ranges that it is in, the longest first. Of a range, and of a node: its own. */
   readonly routes: AdminExplanation['routes']
-  /** Of an address: nodes that have it themselves. */
+  /** Of an address: nodes that have it themselves. Of a node: itself. */
   readonly hosts: readonly NodeFacts[]
+  /** Of an address: what else is known of it. */
+  readonly beyond: (seen: Pick<BeyondFacts, 'isKnown' | 'isReached'>) => readonly string[]
   readonly attachments: readonly AdminAttachment[]
   readonly pairs: readonly AdminPairEnd[]
   /** Of this node. */
@@ -50,20 +60,28 @@ export function explain(subject: Subject, facts: ExplainFacts): AdminExplanation
     ? explainAddress(subject.ip, facts)
     : subject.kind === 'pod'
       ? explainPod(subject.text, facts)
-      : explainInterface(subject.text, facts)
+      : subject.kind === 'interface'
+        ? explainInterface(subject.text, facts)
+        : {says: explainPlace(subject, facts), routes: facts.routes}
   const {kind, text} = subject
   const known = says.length > 0
   const nothing = [`nothing is known of ${text}: ${NOTHING[kind]}`]
   return {subject: text, kind, known, says: [...(known ? says : nothing), ...facts.unknown], routes, attachments, pairs}
 }
 
+const explainPlace = (subject: Extract<Subject, {kind: 'range'} | {kind: 'node'}>, {routes, hosts}: ExplainFacts) =>
+  subject.kind === 'range' ? explainRange(subject.cidr, routes) : explainNode(subject.text, hosts[0], routes)
+
 const NOTHING = {
+  range: 'no node has a pod range that meets it',
+  node: 'there is no such node',
   address: "no node has it or a pod range around it, and the node's main table has no route to it",
   pod: 'it is no pod of this node; ask the agent of its own node',
-  interface: 'neither this node nor a pod of it has an interface of that name; write a pod as namespace/name',
+  interface:
+    'there is no node of that name, and neither this node nor a pod of it has such an interface; write a pod as namespace/name',
 } as const
 
-function explainAddress(ip: Ip, {kernel, routes, hosts, attachments, pairs}: ExplainFacts): Found {
+function explainAddress(ip: Ip, {kernel, routes, hosts, attachments, pairs, beyond}: ExplainFacts): Found {
   const text = `${ip}`
   const has = ({addresses}: {readonly addresses: readonly string[]}) =>
     addresses.some(each => each.split('/')[0] === text)
@@ -77,11 +95,13 @@ function explainAddress(ip: Ip, {kernel, routes, hosts, attachments, pairs}: Exp
     says.push(`${text} is an address of ${pod}:${ifname} (${state}), a pair with ${peer}: only these two pods see it`)
   const [nearest] = routes
   if (nearest) says.push(rangeSentence(nearest, holders.length > 0))
+  const isKnown = says.length > 0
   if (kernel && !device && holders.length === 0) {
     const way = wayTo(kernel, ip)
     if (way) says.push(`this node's main table leads it ${wayWords(way, kernel)} (its route to ${way.destination})`)
     else if (says.length > 0) says.push("this node's main table has no route to it")
   }
+  if (!device) says.push(...beyond({isKnown, isReached: says.length > 0}))
   return {says, routes, attachments: holders, pairs: ends}
 }
 

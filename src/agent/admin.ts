@@ -6,16 +6,22 @@ import type {
   AdminExplanation,
   AdminNetworkPlan,
   AdminNetworkRoutes,
+  AdminNodes,
   AdminPairs,
   AdminPlan,
 } from '../model/admin.ts'
 import type {Config} from '../model/config.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {KernelState} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
+import type {Metrics} from '../observe/metrics.ts'
 import {inTurns} from '../streams/turns.ts'
 import {listAttachments} from './admin-attachments.ts'
 import type {AdminBoard} from './admin-board.ts'
-import {explain, parseSubject} from './admin-explain.ts'
+import {plainConfig} from './admin-config.ts'
+import {explain, parseSubject, type Subject} from './admin-explain.ts'
+import {explainBeyond} from './admin-explain-nodes.ts'
+import {listNodes} from './admin-nodes.ts'
 import {planRoutes} from './admin-plan.ts'
 import {listRoutes, type RoutesAsked} from './admin-routes.ts'
 import {AdminRefusal, serveAdmin} from './admin-server.ts'
@@ -33,6 +39,9 @@ export interface AdminEdges {
   readonly kernel: () => Promise<KernelState | undefined>
   readonly pods: Pods
   readonly log: Logger
+  readonly metrics: Pick<Metrics, 'expose'>
+  /** What the log has last said. */
+  readonly said: () => readonly string[]
 }
 
 /** Milliseconds. */
@@ -56,7 +65,7 @@ export type AdminHandlers = {
   readonly [K in keyof AdminAnswers]: (query: URLSearchParams) => Promise<AdminAnswers[K]>
 }
 
-function answers({config, version, status, board, kernel, pods}: AdminEdges): AdminHandlers {
+function answers({config, version, status, board, kernel, pods, metrics, said}: AdminEdges): AdminHandlers {
   /** Why nothing is known of a network's routes. */
   const whyNot = (network: string): string => {
     const conditions = new Map(status.conditions)
@@ -93,12 +102,20 @@ function answers({config, version, status, board, kernel, pods}: AdminEdges): Ad
     if (board.pairs) return board.pairs.list()
     return {ends: [], unknown: config.pairs.enabled ? 'pairs are not served yet' : 'pairs are switched off'}
   }
+  const nodes = (): AdminNodes => {
+    const [basis] = [...board.routes.values()].flatMap(known => known.basis ?? [])
+    return basis ? listNodes(basis) : {nodes: [], unknown: whyNot(config.networks[0]!.name)}
+  }
 
   return {
     status: () => adminStatus({config, version, status, board}),
     routes: async () => ({networks: await routes()}),
     attachments: async () => attachments(),
     pairs: async () => pairs(),
+    nodes: async () => nodes(),
+    metrics: async () => ({text: (await metrics.expose()).body}),
+    config: async () => ({config: plainConfig(config)}),
+    log: async () => ({lines: said()}),
     plan: async (): Promise<AdminPlan> => ({
       networks: await eachNetwork<AdminNetworkPlan>(planRoutes, ({name}) => ({
         network: name,
@@ -114,12 +131,17 @@ function answers({config, version, status, board, kernel, pods}: AdminEdges): Ad
     explain: async (query): Promise<AdminExplanation> => {
       const text = query.get('subject') ?? ''
       if (text === '')
-        throw new AdminRefusal('the query has no subject; add ?subject= and an address, a pod or an interface')
-      const subject = parseSubject(text)
+        throw new AdminRefusal(
+          'the query has no subject; add ?subject= and an address, a range, a pod, a node or an interface',
+        )
+      const {nodes} = [...board.routes.values()].find(({basis}) => basis)?.basis?.cluster ?? {
+        nodes: new Map<NodeName, NodeFacts>(),
+      }
+      const subject = parseSubject(text, name => nodes.has(name as NodeName))
       const ip = subject.kind === 'address' ? subject.ip : undefined
-      const found = ip ? await routes((_, range) => range?.contains(ip) === true) : []
+      const only = onlyOf(subject)
+      const found = only ? await routes(only) : []
       const ways = found.flatMap(({network, routes}) => routes.map(route => ({...route, network})))
-      const nodes = [...board.routes.values()][0]?.basis?.cluster.nodes.values() ?? []
       const [{attachments: list, unknown: noJournal}, {ends, unknown: noPairs}] = [attachments(), pairs()]
       const unknown = [
         ...found.flatMap(each =>
@@ -131,7 +153,13 @@ function answers({config, version, status, board, kernel, pods}: AdminEdges): Ad
       return explain(subject, {
         kernel: await kernel(),
         routes: ways.sort((a, b) => lengthOf(b.range) - lengthOf(a.range)),
-        hosts: ip ? [...nodes].filter(({addresses}) => addresses.some(each => `${each}` === `${ip}`)) : [],
+        hosts: [...nodes.values()].filter(({name, addresses}) =>
+          ip ? addresses.some(each => `${each}` === `${ip}`) : subject.kind === 'node' && name === subject.text,
+        ),
+        beyond: seen => {
+          const ranges = [...nodes.values()].flatMap(({podCIDRs}) => podCIDRs)
+          return ip ? explainBeyond(ip, {config, ranges, ...seen}) : []
+        },
         attachments: list,
         pairs: ends,
         pod: key => pods.items.get(key),
@@ -139,6 +167,13 @@ function answers({config, version, status, board, kernel, pods}: AdminEdges): Ad
       })
     },
   }
+}
+
+/** Which routes speak of it. Undefined: none do. */
+function onlyOf(subject: Subject): RoutesAsked['only'] {
+  if (subject.kind === 'address') return (_, range) => range?.contains(subject.ip) === true
+  if (subject.kind === 'range') return (_, range) => range?.overlaps(subject.cidr) === true
+  return subject.kind === 'node' ? ({name}) => name === subject.text : undefined
 }
 
 const lengthOf = (range: string | undefined): number => Number(range?.split('/')[1] ?? 0)

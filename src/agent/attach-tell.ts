@@ -18,7 +18,7 @@ export const ATTACHMENTS_STORY: PodStory<PodReport, readonly AttachmentState[]> 
     const report = {...heard, states: steady(heard.states, before)}
     return {report, told: report.states, events: eventsOf(before, report)}
   },
-  annotations: ({states, first, more}, has, written) => {
+  annotations: ({states, first, more, others}, has, written) => {
     const {attachmentsStatus: name} = POD_ANNOTATIONS
     // Another program's business.
     if (states.length === 0 && has[name] === undefined) return {}
@@ -28,6 +28,7 @@ export const ATTACHMENTS_STORY: PodStory<PodReport, readonly AttachmentState[]> 
           first && factsOf(first),
           more.map(factsOf),
           has[POD_ANNOTATIONS.networkStatus],
+          others,
         ),
       }),
       [name]: states.length === 0 ? null : attachmentsStatus(states, [has[name], written[name]], Date.now()),

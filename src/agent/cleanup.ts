@@ -1,7 +1,8 @@
 /** Removes everything of ours from a node: what `netgraft cleanup` does. */
 
 import {parseAlias} from '../cni/types/marks.ts'
-import {remove, TABLE} from '../masquerade/table.ts'
+import {GUARD_TABLE} from '../guard/table.ts'
+import {TABLE} from '../masquerade/table.ts'
 import {NftError} from '../model/nft.ts'
 import {isOwnLink} from '../model/plans.ts'
 import {Kernel, type KernelOptions} from '../netlink/kernel.ts'
@@ -21,7 +22,7 @@ export interface CleanupOptions extends KernelOptions {
   readonly path?: string | undefined
 }
 
-/** Our table of the packet filter, routes with the marks (`rtm_protocol`) in every table, and links that bear ours, but for those of pods: they go with them. Does nothing where nothing is. */
+/** Our tables of the packet filter, routes with the marks (`rtm_protocol`) in every table, and links that bear ours, but for those of pods: they go with them. Does nothing where nothing is. */
 export async function cleanup(protocols: readonly number[], options: CleanupOptions = {}): Promise<CleanupResult> {
   const kernel = await Kernel.open(options)
   try {
@@ -38,10 +39,16 @@ export async function cleanup(protocols: readonly number[], options: CleanupOpti
         doomed.push({what: `link ${link.name}`, request: deleteLink(link.index)})
     }
     const refusals = await kernel.batch(doomed.map(({request}) => request))
-    const table = await removeTable(options)
+    const tables = [await removeTable(TABLE, options), await removeTable(GUARD_TABLE, options)]
     return {
-      removed: [...table.removed, ...doomed.filter((_, i) => !refusals[i]).map(({what}) => what)],
-      failed: [...table.failed, ...refusals.flatMap(refusal => (refusal ? [refusal.message] : []))],
+      removed: [
+        ...tables.flatMap(table => table.removed),
+        ...doomed.filter((_, i) => !refusals[i]).map(({what}) => what),
+      ],
+      failed: [
+        ...tables.flatMap(table => table.failed),
+        ...refusals.flatMap(refusal => (refusal ? [refusal.message] : [])),
+      ],
     }
   } finally {
     kernel.close()
@@ -49,12 +56,12 @@ export async function cleanup(protocols: readonly number[], options: CleanupOpti
 }
 
 /** Where there is no nft, or a kernel that knows no tables, there is none of ours either. */
-async function removeTable({netns, path}: CleanupOptions): Promise<CleanupResult> {
+async function removeTable(name: string, {netns, path}: CleanupOptions): Promise<CleanupResult> {
   const nft = nftProgram({path, netns: typeof netns === 'number' ? `/proc/${process.pid}/fd/${netns}` : netns})
   try {
-    if (!(await nft.list(TABLE))) return {removed: [], failed: []}
-    await nft.apply(remove())
-    return {removed: [`table inet ${TABLE}`], failed: []}
+    if (!(await nft.list(name))) return {removed: [], failed: []}
+    await nft.apply([{delete: {table: {family: 'inet', name}}}])
+    return {removed: [`table inet ${name}`], failed: []}
   } catch (error) {
     const none = error instanceof NftError && (error.trouble === 'missing' || error.trouble === 'unsupported')
     return {removed: [], failed: none ? [] : [(error as Error).message]}

@@ -1,10 +1,9 @@
 /** Puts the CNI front together: its kernel sockets, its journal, its types; and takes it apart again. */
-import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {standingResult} from '../cni/adopt.ts'
 import {type AttachmentDeed, createAttachments} from '../cni/attachments.ts'
 import type {PodSite} from '../cni/default-network.ts'
-import {execPlugin, hostMountNeeded} from '../cni/exec.ts'
+import {execPlugin, hostMountHidden, hostMountNeeded} from '../cni/exec.ts'
 import {createFront, type Front, type FrontEvent} from '../cni/front.ts'
 import {hostLocal} from '../cni/ipam/host-local.ts'
 import {nodeLocal, type Ranges} from '../cni/ipam/node-local.ts'
@@ -27,6 +26,7 @@ import type {Config} from '../model/config.ts'
 import type {FileLocks} from '../model/file-lock.ts'
 import type {Files} from '../model/files.ts'
 import type {Logger} from '../model/logger.ts'
+import {makeFolder} from '../model/make-folder.ts'
 import type {Masquerade} from '../model/masquerade.ts'
 import type {NamespaceKernel, Namespaces, Sandbox} from '../model/namespace.ts'
 import {fileLocks} from '../netlink/file-lock.ts'
@@ -45,6 +45,8 @@ export interface CniOptions {
   readonly networks: PodNetworks
   readonly done: (event: FrontEvent) => void
   readonly did: (deed: AttachmentDeed) => void
+  /** Another process has held the state folder for a while: we wait until it ends. */
+  readonly waiting: (folder: string) => void
   /** Of the agent's life. */
   readonly signal: AbortSignal
 }
@@ -83,8 +85,10 @@ export interface OpenFront extends RecoveryPorts {
 export async function openFront(options: CniOptions, doors: Doors = REAL): Promise<OpenFront> {
   const {config, log, signal} = options
   const state = config.folders.state
-  await mkdir(state, {recursive: true, mode: 0o700})
-  const lock = await doors.locks.acquire(state, signal)
+  await makeFolder(state, 0o700)
+  // One that is being replaced ends within this time.
+  const long = setTimeout(() => options.waiting(state), WAITING_MS)
+  const lock = await doors.locks.acquire(state, signal).finally(() => clearTimeout(long))
   // Sockets of their own: a removal holds one for 16 ms and more, a pass over 5,000 routes another.
   // And leases need not wait for the journal's disk.
   const [host, removing, files, leases] = await Promise.all([
@@ -97,6 +101,9 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     log.error('a journal entry cannot be used', {problem}),
   )
 
+  const hostHidden = await hostMountHidden()
+  if (hostHidden)
+    log.info("the host's files cannot be seen: plugins that are programs are looked for among the agent's own")
   const serial = createSerial(config.cni.concurrency, PASSES)
   const addresses = nodeLocal(ranges(options.site))
   const types = {host, removals: createRemovals(removing), find, masquerade: options.masquerade}
@@ -111,6 +118,7 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
     ]),
     doors.program({
       hostMount: await hostMountNeeded(),
+      hostHidden,
       searchPath: options.searchPath,
       timeoutMs: config.cni.deadlineSeconds * 1000,
     }),
@@ -165,6 +173,8 @@ export async function openFront(options: CniOptions, doors: Doors = REAL): Promi
   }
 }
 
+/** Milliseconds. */
+const WAITING_MS = 5_000
 /** Pods whose networks are worked on at once beside requests: those whose plugins hang must not keep others waiting. */
 const PASSES = 256
 /** Milliseconds. */

@@ -22,7 +22,7 @@ import {
 import type {PodSite} from '../cni/default-network.ts'
 import {CniError} from '../cni/error.ts'
 import {hostMountNeeded} from '../cni/exec.ts'
-import type {Entry} from '../cni/journal.ts'
+import {type Entry, isFurther} from '../cni/journal.ts'
 import type {PodNetworks} from '../cni/networks.ts'
 import {decodeRequest} from '../cni/protocol.ts'
 import {recover, removeDead} from '../cni/recovery.ts'
@@ -95,6 +95,10 @@ export function cni(edges: CniEdges): Observable<unknown> {
       site: siteOf(edges.reports$, signal),
       networks: edges.networks,
       done: report,
+      waiting: folder => {
+        status.set('cni', `another process works with ${folder}: we wait until it has ended`)
+        log.warn('another process works with the state folder; waiting until it has ended', {folder})
+      },
       did: deedReporter(metrics),
     }),
   ).pipe(
@@ -109,6 +113,7 @@ export function cni(edges: CniEdges): Observable<unknown> {
     tap(open => {
       closing.push(open.close)
       edges.masquerading.restore(masked(open.attachments.entries.values()))
+      tellOtherMode(open.attachments.entries.values(), edges)
     }),
     switchMap(open => {
       const drain = drainer(open, edges)
@@ -203,6 +208,21 @@ const dead = (open: OpenFront, {config, log}: CniEdges): Observable<unknown> =>
       removeDead(open).catch(error => log.warn('attachments could not be looked through', {err: error})),
     ),
   )
+
+/** Pods keep what they have; a pod on the bridge asks for its neighbours there, and one of the other mode does not answer. */
+function tellOtherMode(entries: Iterable<Entry>, {config, log}: CniEdges): void {
+  const {mode} = config.networks[0]!.pods
+  const others = [...entries].filter(({plan, state}) => {
+    const [first] = plan.list.plugins
+    const isOurs = (first?.ipam as {type?: unknown} | undefined)?.type === 'node-local'
+    return state === 'added' && !isFurther(plan) && isOurs && first?.type !== mode
+  })
+  if (others.length > 0)
+    log.warn(
+      'pods of this node have been started with another networks[].pods.mode and keep it: until they are made anew, they and newer pods of this node do not reach each other',
+      {pods: others.length, mode},
+    )
+}
 
 /** Attachments that are masqueraded by themselves, by their owner's name. */
 export const masked = (entries: Iterable<Entry>): Map<string, readonly {ip: Ip; subnet: Cidr}[]> =>

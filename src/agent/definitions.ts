@@ -9,7 +9,8 @@ import {changedKeys} from '../streams/changed-keys.ts'
 import {DEFINITIONS, definitionStream, projectDefinition} from '../streams/definitions.ts'
 import {ApiError} from '../streams/list-watch.ts'
 import type {View} from '../streams/view.ts'
-import {contactReporter, quietAbsence, reflectorReporter} from './notices.ts'
+import {contactsWith} from './contacts.ts'
+import {quietAbsence, reflectorReporter} from './notices.ts'
 
 export interface Definitions {
   /**
@@ -49,15 +50,17 @@ interface Edges {
 export function createDefinitions({config, client, log, metrics}: Edges): Definitions {
   const {namespaces} = config.attachments
   const scopes = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)]
-  const watched = (['NetworkAttachmentDefinition', 'Network'] as const).flatMap(kind =>
-    scopes.map(namespace => ({
+  const watched = (['NetworkAttachmentDefinition', 'Network'] as const).flatMap(kind => {
+    const contacts = contactsWith(DEFINITIONS[kind].resource, metrics)
+    return scopes.map(namespace => ({
       kind,
       namespace,
+      contact: contacts.watch(),
       latest: undefined as View<string, Definition> | undefined,
       /** The cluster has no such kind, as it said last. */
       unserved: false,
-    })),
-  )
+    }))
+  })
   /** When the API server said that there is none; of a kind that is not served, of all its names. */
   const absent = new Map<string, number>()
 
@@ -68,8 +71,9 @@ export function createDefinitions({config, client, log, metrics}: Edges): Defini
       return definitionStream(watch.kind, client.listWatch({...DEFINITIONS[watch.kind], namespace: watch.namespace}), {
         notice: quietAbsence(report, log, resource, () => {
           watch.unserved = true
+          watch.contact.absent()
         }),
-        heard: contactReporter(resource, metrics),
+        heard: watch.contact.heard,
       }).pipe(
         tap(view => {
           watch.latest = view

@@ -8,7 +8,9 @@ import {createLogger} from '../observe/log.ts'
 import {createMetrics} from '../observe/metrics.ts'
 import {aborted$} from '../streams/lifetime.ts'
 import {loadConfig} from './config.ts'
+import {retireNetworks} from './retired.ts'
 import {SavedNodes} from './saved-nodes.ts'
+import {refuseNewerState} from './state-versions.ts'
 import {flow} from './wire.ts'
 
 export interface AgentOptions {
@@ -19,12 +21,17 @@ export interface AgentOptions {
   readonly signal: AbortSignal
 }
 
-/** Resolves when it has been stopped. Rejects with ConfigError, NetlinkSocketError, or what broke a stream. */
+/** Resolves when it has been stopped. Rejects with ConfigError, NewerState, NetlinkSocketError, or what broke a stream. */
 export async function runAgent({configFile, env, version, signal}: AgentOptions): Promise<void> {
   const config = await loadConfig(configFile, env)
   const log = createLogger({level: config.log.level})
   const metrics = createMetrics({version, process: true})
   await requireNetAdmin()
+  await refuseNewerState(config.folders.state).catch(error => {
+    log.fatal('not starting: the state folder is of a newer agent', {detail: error.message})
+    log.close()
+    throw error
+  })
   const kernel = await Kernel.open()
   const credentials = new Credentials(findCredentials(config.kubernetes.kubeconfig ?? '', env))
   const client = new KubeClient(credentials)
@@ -32,9 +39,10 @@ export async function runAgent({configFile, env, version, signal}: AgentOptions)
   const closing: (() => Promise<void>)[] = []
   log.info('starting', {version, node: config.node, networks: config.networks.map(network => network.name).join(' ')})
   try {
+    await retireNetworks({config, kernel, log})
     const identity = {self: config.node, machineId: await readMachineId()}
     const searchPath = env.PATH ?? ''
-    const edges = {version, kernel, client, saved, log, metrics, searchPath, signal, closing}
+    const edges = {version, kernel, client, saved, log, said: log.recent, metrics, searchPath, signal, closing}
     await run(flow(config, identity, edges), signal)
     log.info('stopping; the routes stay')
   } catch (error) {

@@ -16,7 +16,9 @@ export interface Head {
   readonly sha256: string
 }
 
-const VERSION = 1
+export const NODES_FILE = 'nodes.json'
+export const NODES_VERSION = 1
+const VERSION = NODES_VERSION
 const TAIL = ']}\n'
 const NEWLINE = 0x0a
 /** Characters that a sentence quotes of what it complains about. */

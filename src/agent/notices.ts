@@ -1,45 +1,57 @@
 /** What the reflectors and the mirror tell of themselves, as log lines and metrics. */
+import type {Config} from '../model/config.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {ResyncReason} from '../streams/mirror.ts'
 import type {Notice} from '../streams/reflector.ts'
 import type {View} from '../streams/view.ts'
 
+/** Who is asked. */
+export type Server = Config['store']['type']
+
+/** How sentences call it. */
+const SERVERS: Readonly<Record<Server, string>> = {kubernetes: 'the API server', etcd: 'etcd'}
+
 /** For one resource's reflector. */
-export function reflectorReporter(resource: string, log: Logger, metrics: Metrics): (notice: Notice) => void {
+export function reflectorReporter(
+  resource: string,
+  log: Logger,
+  metrics: Metrics,
+  server: Server = 'kubernetes',
+): (notice: Notice) => void {
+  const who = SERVERS[server]
   let lists = 0
   /** What makes the next list necessary. */
   let reason = 'silent'
   return notice => {
     switch (notice.type) {
       case 'listed':
-        if (lists++ > 0) metrics.relists.inc({resource, reason})
+        if (lists++ > 0) metrics.relists.inc({server, resource, reason})
         // Unless something else is told before the next one, a silence that lasted has made it necessary.
         reason = 'silent'
-        metrics.deletionsHeld.set({resource}, 0)
+        metrics.deletionsHeld.set({server, resource}, 0)
         return log.info('listed', {resource, items: notice.items, ms: Math.round(notice.ms), streamed: notice.streamed})
       case 'paged':
-        return log.info('the API server has no streaming lists; reading page by page', {
-          resource,
-          detail: notice.reason,
-        })
+        // etcd has never had any.
+        if (server === 'etcd') return
+        return log.info(`${who} has no streaming lists; reading page by page`, {resource, detail: notice.reason})
       case 'held':
         reason = 'shrunk'
-        metrics.deletionsHeld.set({resource}, notice.held)
+        metrics.deletionsHeld.set({server, resource}, notice.held)
         return log.warn('most objects are missing from a list; keeping them until a second list confirms it', {
           resource,
           missing: notice.held,
           items: notice.items,
         })
       case 'rewatch':
-        metrics.watchRestarts.inc({resource, reason: notice.why})
+        metrics.watchRestarts.inc({server, resource, reason: notice.why})
         return log.debug('watching again', {resource, reason: notice.why})
       case 'failed': {
         const {error, gone, retryMs} = notice
         if (gone) reason = 'gone'
-        metrics.apiErrors.inc({resource, code: error.status ?? error.code})
+        metrics.apiErrors.inc({server, resource, code: error.status ?? error.code})
         const fields = {resource, code: error.status ?? error.code, detail: error.message, retryMs: Math.round(retryMs)}
-        return gone ? log.info('history is gone; listing again', fields) : log.warn('the API server failed us', fields)
+        return gone ? log.info('history is gone; listing again', fields) : log.warn(`${who} failed us`, fields)
       }
       case 'unusable':
         return log.warn('an object cannot be read and is left out', {resource, err: notice.error})
@@ -62,10 +74,6 @@ export function quietAbsence(
     told = true
   }
 }
-
-/** For one resource's reflector: when the API server was heard of last. */
-export const contactReporter = (resource: string, metrics: Metrics) => () =>
-  metrics.apiLastContact.set({resource}, Date.now() / 1000)
 
 /** For one resource's views: whether what an earlier agent saved is in the place of what the API server says. */
 export function snapshotReporter<K, V>(resource: string, log: Logger, metrics: Metrics): (view: View<K, V>) => void {

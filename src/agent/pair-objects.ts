@@ -1,16 +1,18 @@
 /** Keeps the store in order: the objects that people read, and what others have left there. */
 import {debounceTime, filter, map, merge, mergeMap, type Observable, pipe, tap, timer} from 'rxjs'
 import {createSlots} from '../cni/slots.ts'
-import type {NodeName} from '../model/facts.ts'
+import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {PairKey} from '../model/pair.ts'
+import type {Metrics} from '../observe/metrics.ts'
 import {coalesce} from '../streams/coalesce.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
+import type {View} from '../streams/view.ts'
 import type {PairFacts} from './pair-facts.ts'
 import {createPairPages} from './pair-pages.ts'
 import type {PairRecord} from './pair-record.ts'
 import type {PairStore} from './pair-store.ts'
-import {isSweeper, sweepDead} from './pair-sweep.ts'
+import {disownRemoved, isSweeper, sweepDead} from './pair-sweep.ts'
 import type {Pods} from './pods.ts'
 
 export interface UpkeepPorts {
@@ -19,8 +21,10 @@ export interface UpkeepPorts {
   readonly facts: PairFacts
   readonly record: PairRecord
   readonly resyncMs: number
+  readonly nodes$: Observable<View<NodeName, NodeFacts>>
   readonly ask: Pods['ask']
   readonly log: Logger
+  readonly metrics: Metrics
 }
 
 /** Milliseconds. */
@@ -34,7 +38,7 @@ const AT_ONCE = 8
 
 /** `due$`: pairs whose object may have to change. */
 export function storeUpkeep(
-  {self, store, facts, record, resyncMs, ask, log}: UpkeepPorts,
+  {self, store, facts, record, resyncMs, nodes$, ask, log, metrics}: UpkeepPorts,
   due$: Observable<PairKey>,
 ): Observable<unknown> {
   const pages = createPairPages({
@@ -46,6 +50,22 @@ export function storeUpkeep(
     isLost: node => store.isLive && !facts.alive.has(node) && isSweeper(self, facts.alive),
   })
   const slots = createSlots(AT_ONCE)
+  /** Those that the API server has told of. */
+  let nodes: ReadonlySet<NodeName> = new Set()
+  const fewer$ = nodes$.pipe(
+    // What was read from disk may be older than a node that has come since.
+    filter(view => view.synced && view.stale === undefined),
+    filter(view => {
+      const before = nodes
+      if (view.synced) nodes = new Set(view.items.keys())
+      return [...before].some(node => !nodes.has(node))
+    }),
+    tap(() => {
+      const [least] = [...nodes].sort()
+      // Whoever has told of something may have been the only one who showed a sign of life.
+      if (least === self && isLeft(store, facts, nodes)) store.live()
+    }),
+  )
   const told$ = merge(
     store.pages$.pipe(
       map(
@@ -80,13 +100,19 @@ export function storeUpkeep(
         if (error) log.warn("a pair's object cannot be written; trying again", {pair: key, err: error as Error})
       }),
     ),
-    merge(store.alive$.pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
+    merge(merge(store.alive$, fewer$).pipe(debounceTime(SWEEP_MS)), timer(resyncMs, resyncMs)).pipe(
       swept(store, log, async signal => {
         if (!store.isLive) return
         const {endpoints: collection, allEndpoints: stored} = store
         const keys = await sweepDead({self, collection, stored, alive: facts.alive, ask}, signal)
+        metrics.storeLeftovers.inc({resource: 'pairpods'}, keys.length)
         if (keys.length > 0)
           log.info('what dead nodes have told of pods that are gone is removed', {count: keys.length})
+        if (nodes.size === 0) return
+        const removed = await disownRemoved({self, store, alive: facts.alive, nodes}, signal)
+        metrics.storeLeftovers.inc({resource: 'owners'}, removed.length)
+        if (removed.length > 0)
+          log.info('signs of life of nodes that are no more are removed', {nodes: removed.join(' ')})
       }),
     ),
     // What an earlier process has written and nobody needs any more has to be told from a dead node's.
@@ -98,6 +124,11 @@ export function storeUpkeep(
     ),
   )
 }
+
+/** Whether there is anything in the store of nodes other than these. */
+const isLeft = (store: PairStore, {claims}: PairFacts, nodes: ReadonlySet<NodeName>): boolean =>
+  [...store.allEndpoints.values()].some(({value}) => !nodes.has(value.spec.node)) ||
+  [...claims.values()].some(({node}) => !nodes.has(node))
 
 /** Looks through the store, again until that succeeds. */
 const swept = (store: PairStore, log: Logger, work: (signal: AbortSignal) => Promise<void>) =>

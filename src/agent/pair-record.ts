@@ -1,8 +1,8 @@
 /** What has become of this node's pairs, and how long it took: for users, logs and metrics. */
 import type {Logger} from '../model/logger.ts'
-import type {Pair, PairKey, PairPlan, PairState, PodKey} from '../model/pair.ts'
+import type {Pair, PairKey, PairPlan, PairState} from '../model/pair.ts'
 import type {Metrics} from '../observe/metrics.ts'
-import {countStates, type PairProgress, pairStates, stateOf} from '../pairs/states.ts'
+import {type PairProgress, pairStates, stateOf} from '../pairs/states.ts'
 import type {PairReport} from './pair-build.ts'
 import type {PairFacts} from './pair-facts.ts'
 import type {PairPod} from './pair-pods.ts'
@@ -13,14 +13,12 @@ export interface PairRecord {
   hear(report: PairReport): void
   /** Of a pod of this node. Undefined: something of its pairs is being built at this moment, or is not known yet. */
   statesOf(pod: PairPod): readonly PairState[] | undefined
+  /** Likewise, with what is being built, or is not known yet. */
+  allStatesOf(pod: PairPod): readonly PairState[]
   /** Of the first end that is here. */
   stateOf(pair: Pair): PairState | undefined
   /** What has become of what is planned for it now. Undefined: it is being carried out. */
   progressOf(pair: PairKey): PairProgress | undefined
-  /** It has gone. */
-  forget(pod: PodKey): void
-  /** Counts states anew. */
-  count(): void
 }
 
 /** `plan`: the very one that was carried out; as long as nothing changes that it follows from it is the same object. */
@@ -30,7 +28,6 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
   const progress = new Map<PairKey, Known>()
   /** Since when both ends are ready; told: it has been measured. */
   const ready = new Map<PairKey, {readonly sandboxes: string; readonly since: number; told: boolean}>()
-  const shown = new Map<PodKey, readonly PairState[]>()
 
   const progressOf = (key: PairKey, plan: PairPlan | undefined): PairProgress | undefined => {
     const known = progress.get(key)
@@ -44,6 +41,22 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
     if (!since || since.told || (plan?.kind !== 'veth' && plan?.kind !== 'vxlan')) return
     since.told = true
     metrics.pairReady.observe({kind: plan.kind}, (performance.now() - since.since) / 1000)
+  }
+
+  const allStatesOf: PairRecord['allStatesOf'] = ({key, problems, endpoint, pod}) => {
+    if (!pod) return []
+    const plans = new Map<PairKey, PairPlan>()
+    const known = new Map<PairKey, PairProgress>()
+    for (const pair of facts.pairsOf(key)) {
+      const plan = facts.planOf(pair)
+      if (!plan) continue
+      plans.set(pair, plan)
+      const now = progressOf(pair, plan)
+      if (now) known.set(pair, now)
+    }
+    const all = new Map([[key, [...problems, ...facts.problemsOf(key)]]])
+    const states = pairStates({local: new Map([[key, endpoint ?? {}]]), plans, problems: all, progress: known})
+    return states.get(key) ?? []
   }
 
   return {
@@ -80,37 +93,17 @@ export function createPairRecord(facts: PairFacts, log: Logger, metrics: Metrics
         else log.info('a pair of pods is connected', fields)
       }
     },
-    statesOf: ({key, problems, endpoint, pod}) => {
-      if (!pod) return []
-      const plans = new Map<PairKey, PairPlan>()
-      const known = new Map<PairKey, PairProgress>()
-      for (const pair of facts.pairsOf(key)) {
-        const plan = facts.planOf(pair)
-        if (!plan) continue
-        plans.set(pair, plan)
-        const now = progressOf(pair, plan)
-        if (now) known.set(pair, now)
-      }
-      const all = new Map([[key, [...problems, ...facts.problemsOf(key)]]])
-      const states = pairStates({local: new Map([[key, endpoint ?? {}]]), plans, problems: all, progress: known})
-      const now = states.get(key) ?? []
-      if (now.some(each => each.state === 'building' || isUnknown(each))) return undefined
-      shown.set(key, now)
-      return now
+    statesOf: pod => {
+      const now = allStatesOf(pod)
+      return now.some(each => each.state === 'building' || isUnknown(each)) ? undefined : now
     },
+    allStatesOf,
     stateOf: pair => {
       const plan = facts.planOf(pair.key)
       const now = plan?.ends[0] && stateOf(plan, plan.ends[0], progressOf(pair.key, plan))
       return now && isUnknown(now) ? undefined : now
     },
     progressOf: key => progressOf(key, facts.planOf(key)),
-    forget: pod => void shown.delete(pod),
-    count: () => {
-      const counts = countStates(shown)
-      for (const state of ['waiting', 'up', 'failed', 'contradiction'] as const)
-        for (const kind of ['veth', 'vxlan', ''] as const)
-          metrics.pairEnds.set({state, kind}, counts.get(state)?.get(kind) ?? 0)
-    },
   }
 }
 

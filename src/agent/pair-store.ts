@@ -19,13 +19,13 @@ import type {Config} from '../model/config.ts'
 import type {NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {PairKey, PairState, PodKey} from '../model/pair.ts'
-import type {Collection, Entry} from '../model/store.ts'
+import type {Collection, Document, Entry, Kind, Store} from '../model/store.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import {ENDPOINTS, type EndpointDocument, PAIRS, type PairDocument, VNIS, type VniDocument} from '../pairs/documents.ts'
 import {openStore} from '../store/open.ts'
 import {viewChanges} from '../streams/changed-keys.ts'
 import type {View} from '../streams/view.ts'
-import {quietAbsence, reflectorReporter} from './notices.ts'
+import {watchStore} from './pair-store-watch.ts'
 
 type Items<D> = ReadonlyMap<string, Entry<D>>
 
@@ -66,10 +66,13 @@ export interface PairStore {
   readonly isLive: boolean
   /** Whenever that changes. */
   readonly alive$: Observable<unknown>
-  /** Why this node's sign of life is not told, and so the store not reached. Undefined: none is to be, or it is. */
+  /** Why this node's sign of life is not told, or the store not heard of. Undefined: none is to be told, or it is. */
   readonly trouble: string | undefined
   /** What a pod is told while it is not known. */
   unknown(): PairState
+  /** Of other nodes. As those of {@link Store}. */
+  readonly signs: Store['signs']
+  readonly disown: Store['disown']
   close(): Promise<void>
 }
 
@@ -81,19 +84,15 @@ interface Edges {
 }
 
 export function openPairStore(self: NodeName, {config, client, log, metrics}: Edges): PairStore {
-  const reporters = new Map<string, ReturnType<typeof reflectorReporter>>()
-  const reporterOf = (what: string) => {
-    const known = reporters.get(what) ?? quietAbsence(reflectorReporter(what, log, metrics), log, what)
-    reporters.set(what, known)
-    return known
-  }
+  const watch = watchStore(config.store, log, metrics)
   const store = openStore(config.store, {
     kube: client,
     tell: ({what, key, reason}) =>
       log.warn('what somebody has written into the store cannot be used, and is left alone', {what, key, reason}),
-    notice: (what, notice) => reporterOf(what)(notice),
+    ...watch.ears,
   })
-  const [endpoints, vnis, pages] = [store.collection(ENDPOINTS), store.collection(VNIS), store.collection(PAIRS)]
+  const open = <D extends Document>(kind: Kind<D>): Collection<D> => watch.counted(kind.plural, store.collection(kind))
+  const [endpoints, vnis, pages] = [open(ENDPOINTS), open(VNIS), open(PAIRS)]
   let allEndpoints: Items<EndpointDocument> = new Map()
   let allVnis: Items<VniDocument> = new Map()
   const waitsFor = new Map([
@@ -114,12 +113,14 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
     if (waitsFor.delete(what) && waitsFor.size === 0) ready.next(true)
   }
   const whyNot = (what: string, view: View<unknown, unknown>): void => {
+    watch.saw(what, view)
     if (!view.synced && waitsFor.has(what)) waitsFor.set(what, view.reason)
   }
 
   const signs = ({alive: tell}: PairStoreEars): Observable<unknown> =>
     merge(
       pages.entries$.pipe(
+        tap(view => watch.saw(PAIRS.plural, view)),
         viewChanges(),
         tap(({view, keys}) => {
           allPages = view.items
@@ -131,11 +132,13 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
       store.own(self, {ttlMs: config.pairs.aliveSeconds * 1000}).pipe(
         tap(told => {
           trouble = told.held ? undefined : told.reason
+          watch.held(told.held)
           if (!told.held) log.warn('other nodes may take this one for dead; trying again', {reason: told.reason})
         }),
       ),
       store.owners$.pipe(
         tap(view => {
+          watch.saw('owners', view)
           if (!view.synced) return
           isLive = true
           tell(new Set(view.items.keys() as Iterable<NodeName>))
@@ -202,12 +205,22 @@ export function openPairStore(self: NodeName, {config, client, log, metrics}: Ed
     },
     alive$: alive,
     get trouble() {
-      return trouble
+      return trouble ?? watch.trouble
     },
     unknown: () => ({
       state: 'waiting',
-      reason: [...waitsFor.values()].join('; ') || 'which nodes are alive is not known yet',
+      waitsFor: 'store',
+      reason: reasonOf(waitsFor) || 'which nodes are alive is not known yet',
     }),
+    signs: store.signs,
+    disown: store.disown,
     close: () => store.close(),
   }
+}
+
+/** Of what is not known, by name. Pods are looked at only when the rest is known; one trouble may be that of several. */
+function reasonOf(waitsFor: ReadonlyMap<string, string>): string {
+  const first = [...waitsFor].filter(([what]) => what !== 'pods' || waitsFor.size === 1)
+  const byTrouble = new Map(first.map(([, reason]) => [reason.replace(/; next try in \d+ s$/, ''), reason]))
+  return [...byTrouble.values()].join('; ')
 }

@@ -1,6 +1,6 @@
 /** What nodes have left in the store that show no sign of life: one living node takes away what is of no pod any more. */
 import type {NodeName} from '../model/facts.ts'
-import type {Collection, Entry} from '../model/store.ts'
+import type {Collection, Entry, Store} from '../model/store.ts'
 import type {EndpointDocument} from '../pairs/documents.ts'
 import type {Pods} from './pods.ts'
 
@@ -10,6 +10,31 @@ export interface SweepPorts {
   readonly stored: ReadonlyMap<string, Entry<EndpointDocument>>
   readonly alive: ReadonlySet<NodeName>
   readonly ask: Pods['ask']
+}
+
+export interface DisownPorts {
+  readonly self: NodeName
+  readonly store: Pick<Store, 'signs' | 'disown'>
+  readonly alive: ReadonlySet<NodeName>
+  readonly nodes: ReadonlySet<NodeName>
+}
+
+/**
+ * Takes away the signs of life that nobody renews, of nodes that the API server has no object of: their names. `nodes`: of
+ * which it has one. A node that comes again makes its sign anew. Rejects with StoreError.
+ */
+export async function disownRemoved(
+  {self, store, alive, nodes}: DisownPorts,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const removed: string[] = []
+  if (!isSweeper(self, alive)) return removed
+  for (const name of await store.signs(signal)) {
+    if (alive.has(name as NodeName) || nodes.has(name as NodeName)) continue
+    await store.disown(name, signal)
+    removed.push(name)
+  }
+  return removed
 }
 
 /** Whether it is this node's turn: that of the least name. */

@@ -1,5 +1,5 @@
 /** When users are told of their pods' pairs, and whoever waits for them. */
-import {filter, map, merge, mergeMap, type Observable, tap, throttleTime, timer} from 'rxjs'
+import {filter, map, merge, mergeMap, type Observable, timer} from 'rxjs'
 import type {PodKey} from '../model/pair.ts'
 import {POD_ANNOTATIONS} from '../streams/pods.ts'
 import {sparing} from '../streams/sparing.ts'
@@ -23,7 +23,6 @@ export interface TellingPorts extends TellEdges {
 }
 
 /** Milliseconds. */
-const COUNT_MS = 1000
 const TELL_MS = 10
 /** Until a pod's user is told that the store cannot be read. */
 const LATE_MS = 5000
@@ -52,14 +51,11 @@ export function telling(ports: TellingPorts, due$: Observable<PodKey>): Observab
     return isNew && isLate ? {key, pod: known, states: [store.unknown()]} : undefined
   }
 
-  return merge(
-    merge(due$, late$.pipe(mergeMap(keys => keys))).pipe(
-      // It looks at all pairs of the pod, and is heard of for each of them.
-      sparing(TELL_MS),
-      map(report),
-      filter(each => each !== undefined),
-      tellPods(ports, PAIRS_STORY),
-    ),
-    due$.pipe(throttleTime(COUNT_MS, undefined, {trailing: true}), tap(record.count)),
+  return merge(due$, late$.pipe(mergeMap(keys => keys))).pipe(
+    // It looks at all pairs of the pod, and is heard of for each of them.
+    sparing(TELL_MS),
+    map(report),
+    filter(each => each !== undefined),
+    tellPods(ports, PAIRS_STORY),
   )
 }

@@ -14,6 +14,7 @@ import {
   Subject,
   switchMap,
   tap,
+  throttleTime,
   timer,
 } from 'rxjs'
 import {isFurther, type PlannedParent} from '../cni/journal.ts'
@@ -38,6 +39,7 @@ import {listPairs} from './admin-pairs.ts'
 import type {EntryChange} from './cni-entries.ts'
 import type {OpenFront} from './cni-open.ts'
 import {createPairPass, createStanding, type PairReport} from './pair-build.ts'
+import {pairCounter} from './pair-count.ts'
 import {createPairFacts} from './pair-facts.ts'
 import {createFirstLook} from './pair-first-look.ts'
 import type {PairGate} from './pair-gate.ts'
@@ -75,6 +77,7 @@ export interface PairEdges {
 const OPEN_RETRY_MS = 2000
 const RETRY = {baseMs: 50, capMs: 30_000} as const
 const REST_MS = 20
+const COUNT_MS = 1000
 /** Pairs that are worked on at once, and pods that are looked through: each holds threads of the kernel's sockets. */
 const AT_ONCE = 8
 /** Pods of other nodes that are taken in at once when there are many. */
@@ -119,6 +122,7 @@ function flow(
   const publishDue = new Subject<PodKey>()
   const pairDue = new Subject<PairKey>()
   const tellDue = new Subject<PodKey>()
+  const forgotten = new Subject<PodKey>()
   const pageDue = new Subject<PairKey>()
   const vniDue = new Subject<undefined>()
 
@@ -158,7 +162,7 @@ function flow(
   }
   const forget = (pod: PodKey): void => {
     told.delete(pod)
-    record.forget(pod)
+    forgotten.next(pod)
     touch(facts.forget(pod), pod)
   }
 
@@ -361,7 +365,10 @@ function flow(
     store: () => ({ready: store.isReady, reason: unknown() ?? store.trouble}),
   }
 
-  const pages$ = storeUpkeep({self, store, facts, record, resyncMs, ask: pods.ask, log}, pageDue)
+  const pages$ = storeUpkeep(
+    {self, store, facts, record, resyncMs, nodes$: edges.nodes$, ask: pods.ask, log, metrics},
+    pageDue,
+  )
 
   gate.onWait(key => {
     podDue.next(key)
@@ -369,5 +376,22 @@ function flow(
   })
   const tell$ = telling({...edges, store, facts, record, told, lasting: publication.lasting}, tellDue)
 
-  return merge(tell$, pages$, vnis$, pairs$, published$, pods$, inputs$)
+  const counter = pairCounter({
+    statesOf: key => {
+      const pod = told.get(key)
+      if (!pod) return []
+      const states = record.allStatesOf(pod)
+      return publication.lasting.has(key) ? [...states, {state: 'failed'}] : states
+    },
+    isReady: () => store.isReady,
+    isAliveKnown: () => facts.isAliveKnown,
+    metrics,
+  })
+  const counted$ = merge(podDue, tellDue, forgotten).pipe(
+    tap(counter.look),
+    throttleTime(COUNT_MS, undefined, {trailing: true}),
+    tap(counter.count),
+  )
+
+  return merge(counted$, tell$, pages$, vnis$, pairs$, published$, pods$, inputs$)
 }

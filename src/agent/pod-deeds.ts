@@ -6,7 +6,7 @@ import {type Entry, keyOf, type Plan, type PlannedAttachment, type PlannedList} 
 import type {AttachmentKey} from '../cni/request.ts'
 import type {CniResult} from '../cni/result.ts'
 import type {Selected} from '../model/attachment.ts'
-import {quoted} from '../model/errors.ts'
+import {NetgraftError, quoted} from '../model/errors.ts'
 import type {Logger} from '../model/logger.ts'
 import type {Namespaces, Sandbox} from '../model/namespace.ts'
 import type {PodFacts} from '../streams/pods.ts'
@@ -25,6 +25,15 @@ export interface PodAction {
   readonly ms: number
   /** Undefined: it was done. */
   readonly error?: Error | undefined
+}
+
+/** Somebody else has made an interface of that name in the pod: another plugin, before us. */
+export class NotOurs extends NetgraftError {
+  readonly code = 'ENOTOURS'
+
+  constructor(ifname: string) {
+    super(`${quoted(ifname)} is already there in the pod, and not of our making; remove it, or choose another name`)
+  }
 }
 
 export interface DeedPorts {
@@ -184,9 +193,7 @@ async function add(work: PodWork, sandbox: Sandbox, wanted: Wanted<PlannedList>)
   if (await isThere(sandbox, plan.ifname)) {
     const result = await ports.standing(sandbox, plan)
     if (result) return attachments.adopt(plan, result, !ports.isNative(plan.list))
-    throw new Error(
-      `${quoted(plan.ifname)} is already there in the pod, and not of our making; remove it, or choose another name`,
-    )
+    throw new NotOurs(plan.ifname)
   }
   await attachments.add(plan, sandbox, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(ports.deadlineMs)]),

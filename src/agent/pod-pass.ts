@@ -2,14 +2,23 @@
 import {setImmediate} from 'node:timers/promises'
 import {assignNames, type Names} from '../attach/names.ts'
 import {type Named, planAttachments} from '../attach/plan.ts'
+import {rememberedNetworks} from '../attach/remembered.ts'
 import type {ParsedSelections} from '../attach/selections.ts'
 import type {AttachmentState} from '../attach/status.ts'
 import {type Entry, furtherOf, keyOf} from '../cni/journal.ts'
 import type {Serial} from '../cni/serial.ts'
 import type {Selection} from '../model/attachment.ts'
-import type {PodFacts, PodKey} from '../streams/pods.ts'
+import {POD_ANNOTATIONS, type PodFacts, type PodKey} from '../streams/pods.ts'
 import {createHeldWishes} from './held-wishes.ts'
-import {carryOut, type DeedPorts, type PodAction, type PodWork, type StandingEntry, whyStuck} from './pod-deeds.ts'
+import {
+  carryOut,
+  type DeedPorts,
+  NotOurs,
+  type PodAction,
+  type PodWork,
+  type StandingEntry,
+  whyStuck,
+} from './pod-deeds.ts'
 import type {Lookup, StandingDevice} from './pod-networks.ts'
 import {isTold, recall} from './pod-recall.ts'
 import {createSandboxSearch, FIRST, firstOf, hasFirst, hasFurther, type SandboxPorts, sandboxOf} from './pod-sandbox.ts'
@@ -26,6 +35,8 @@ export interface PodReport {
   readonly first?: Entry | undefined
   /** What it has now, beside that: in the order of the annotations. Undefined: that is not known. */
   readonly more: readonly Entry[] | undefined
+  /** Interfaces that it asks for and has, of somebody else's making. */
+  readonly others?: readonly string[]
   /** To be tried again. */
   readonly failed: boolean
 }
@@ -91,7 +102,8 @@ async function passIn(ports: PodPassPorts, key: PodKey, work: PodWork): Promise<
   const asked = lookup.parse(pod)
   if (!first) await recall(lookup, work, asked.selected)
   const standing = furtherOf(attachments, containerId).filter(isAdded).map(standingOf)
-  const names = namesOf(asked, standing, first)
+  const told = first ? [] : rememberedNetworks(pod.annotations[POD_ANNOTATIONS.networkStatus], asked.selected)
+  const names = namesOf(asked, standing, first, told)
   const started = new Set(standing.map(({ifname}) => ifname))
   const isSkipped = ({selected, ifname}: Named) => selected.selection.startOnly === true && !started.has(ifname)
   const mine = names.named.filter(each => !isSkipped(each))
@@ -118,6 +130,7 @@ async function passIn(ports: PodPassPorts, key: PodKey, work: PodWork): Promise<
       now.filter(isAdded),
       names.named.map(({ifname}) => ifname),
     ),
+    others: actions.flatMap(({error, ifname}) => (error instanceof NotOurs ? ifname : [])),
     failed: failures.size > 0 || plan.refused.some(({again}) => again),
   }
 }
@@ -129,8 +142,13 @@ const standingOf = (entry: Entry): StandingEntry => {
   return {entry, ifname: entry.plan.ifname, origin, selection, definition, config, device}
 }
 
-/** Of the interfaces of all that a running pod can have. */
-function namesOf(asked: ParsedSelections, standing: readonly StandingEntry[], first: Entry | undefined): Names {
+/** Of the interfaces of all that a running pod can have. `told`: of somebody else's making, as the pod's status says. */
+function namesOf(
+  asked: ParsedSelections,
+  standing: readonly StandingEntry[],
+  first: Entry | undefined,
+  told: readonly Named[],
+): Names {
   // An annotation that cannot be read may have named what the other one names, too.
   const unclear = asked.problems.some(({means}) => !means)
   const stands = ({namespace, name, dialect}: Selection) =>
@@ -138,7 +156,10 @@ function namesOf(asked: ParsedSelections, standing: readonly StandingEntry[], fi
   const hot = asked.selected.filter(({selection}) => !selection.primary && !(unclear && stands(selection)))
   // What another controller has made keeps its name.
   const theirs = standing.filter(({origin}) => origin === 'request').map(({ifname}) => ifname)
-  return assignNames(hot, standing, {taken: new Set([first?.plan.ifname ?? FIRST, ...theirs])})
+  const others = told
+    .filter(({ifname}) => !standing.some(each => each.ifname === ifname))
+    .map(({ifname, selected: {at, selection}}) => ({ifname, ...(at !== '' && {selection})}))
+  return assignNames(hot, [...standing, ...others], {taken: new Set([first?.plan.ifname ?? FIRST, ...theirs])})
 }
 
 /** By interface. */

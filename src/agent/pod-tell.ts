@@ -74,7 +74,7 @@ export function tellPods<R extends Tellable, S>(
   const refusals = new Set<number | undefined>()
 
   const eventRefused = (error: ApiError): void => {
-    metrics.apiErrors.inc({resource: 'events', code: codeOf(error)})
+    metrics.apiErrors.inc({server: 'kubernetes', resource: 'events', code: codeOf(error)})
     if (!refusals.has(error.status)) log.warn('the API server refuses Events on pods; they are left out', {err: error})
     refusals.add(error.status)
   }
@@ -155,7 +155,7 @@ export function tellPods<R extends Tellable, S>(
     }),
     tap(({error}) => {
       if (error !== undefined) {
-        metrics.apiErrors.inc({resource: 'pods', code: codeOf(error)})
+        metrics.apiErrors.inc({server: 'kubernetes', resource: 'pods', code: codeOf(error)})
         if (!failing) log.warn('what is told on pods cannot be written; trying again', {err: error})
       }
       failing = error !== undefined

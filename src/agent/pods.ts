@@ -9,7 +9,8 @@ import {changedKeys} from '../streams/changed-keys.ts'
 import {ApiError} from '../streams/list-watch.ts'
 import {type PodFacts, type PodKey, podStream, projectPod} from '../streams/pods.ts'
 import type {View} from '../streams/view.ts'
-import {contactReporter, reflectorReporter} from './notices.ts'
+import {contactsWith} from './contacts.ts'
+import {reflectorReporter} from './notices.ts'
 import type {Identity} from './passes.ts'
 
 export interface Pods {
@@ -54,7 +55,7 @@ export function createPods({client, identity, nodes$, log, metrics}: Edges): Pod
       podStream(client.listWatch(RESOURCE), {
         node,
         notice: reflectorReporter('pods', log, metrics),
-        heard: contactReporter('pods', metrics),
+        heard: contactsWith('pods', metrics).watch().heard,
       }).pipe(
         tap(view => {
           if (view.synced) items = view.items

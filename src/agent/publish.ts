@@ -38,7 +38,7 @@ export function publish(client: KubeClient, log: Logger, metrics: Metrics): Oper
     ),
     tap(({wanted, error}) => {
       if (error !== undefined) {
-        metrics.apiErrors.inc({resource: 'nodes', code: codeOf(error)})
+        metrics.apiErrors.inc({server: 'kubernetes', resource: 'nodes', code: codeOf(error)})
         if (!failing) log.warn('the end of our tunnel cannot be published; trying again', {err: error})
       } else if (wanted) log.info('the end of our tunnel is published', {network: wanted.network, vtep: textOf(wanted)})
       failing = error !== undefined

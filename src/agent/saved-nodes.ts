@@ -6,7 +6,7 @@ import type {Logger} from '../model/logger.ts'
 import type {Metrics} from '../observe/metrics.ts'
 import type {LastGood} from '../streams/last-good.ts'
 import {sleep} from '../streams/lifetime.ts'
-import {checkNodeFile, formatBody, formatHead, type Head, type NodeFile, parseBody} from './node-file.ts'
+import {checkNodeFile, formatBody, formatHead, type Head, NODES_FILE, type NodeFile, parseBody} from './node-file.ts'
 import {readWhole, removeLeftovers, replaceFile} from './whole-file.ts'
 
 /** Bytes. 5,000 nodes with tunnels of three networks are 4 MB. */
@@ -40,7 +40,7 @@ export class SavedNodes {
   #last: Promise<boolean> = Promise.resolve(true)
 
   constructor(options: SavedNodesOptions) {
-    this.#path = join(options.folder, 'nodes.json')
+    this.#path = join(options.folder, NODES_FILE)
     this.#options = options
     for (const op of ['read', 'write'] as const) options.metrics.snapshotErrors.inc({...RESOURCE, op}, 0)
   }

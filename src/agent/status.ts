@@ -4,6 +4,12 @@ import type {Condition, RunningPass} from '../observe/health.ts'
 export class Status {
   readonly #conditions = new Map<string, Condition>()
   readonly #passes = new Set<RunningPass>()
+  readonly #tell: (name: string, ready: boolean) => void
+
+  /** `tell`: of each condition, whenever something is said of it. */
+  constructor(tell: (name: string, ready: boolean) => void) {
+    this.#tell = tell
+  }
 
   get conditions(): Iterable<readonly [string, Condition]> {
     return this.#conditions
@@ -16,6 +22,7 @@ export class Status {
   /** `reason` undefined: ready. */
   set(name: string, reason: string | undefined): void {
     this.#conditions.set(name, reason === undefined ? {ready: true} : {ready: false, reason})
+    this.#tell(name, reason === undefined)
   }
 
   /** Call the result when the pass has come back. */

@@ -1,9 +1,10 @@
 /** Files that are whole whenever the process or the machine ends: the old content, or the new one. */
 import {randomBytes} from 'node:crypto'
 import {constants} from 'node:fs'
-import {mkdir, open, readdir, rename, stat, unlink} from 'node:fs/promises'
+import {open, readdir, rename, stat, unlink} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {InvalidInput} from '../model/errors.ts'
+import {makeFolder} from '../model/make-folder.ts'
 
 /** For root alone: what is kept is nobody else's business, and believed when it is read again. */
 const MODE = {folder: 0o700, file: 0o600} as const
@@ -13,7 +14,7 @@ const LEFTOVER_AGE_MS = 60_000
 /** Makes the folder if it is not there. A name of its own, so that two processes never write into one file. */
 export async function replaceFile(path: string, content: AsyncIterable<string>): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, {recursive: true, mode: MODE.folder})
+  await makeFolder(folder, MODE.folder)
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`
   try {
     await writeDown(temporary, content)

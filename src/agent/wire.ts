@@ -19,11 +19,13 @@ import {admin} from './admin.ts'
 import {AdminBoard} from './admin-board.ts'
 import {attach} from './attach.ts'
 import {cni} from './cni.ts'
+import {contactsWith} from './contacts.ts'
 import {createDefinitions} from './definitions.ts'
 import {endedSandboxes} from './ended-sandboxes.ts'
 import {forwarding} from './forwarding.ts'
+import {guard} from './guard.ts'
 import {masquerade} from './masquerade.ts'
-import {contactReporter, mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
+import {mirrorReporter, reflectorReporter, snapshotReporter} from './notices.ts'
 import {createPairGate} from './pair-gate.ts'
 import {withPairs} from './pair-start.ts'
 import {pairs} from './pairs.ts'
@@ -37,6 +39,7 @@ import type {SavedNodes} from './saved-nodes.ts'
 import {health} from './serve.ts'
 import {startingPods} from './starting-pods.ts'
 import {Status} from './status.ts'
+import {unpublish} from './unpublish.ts'
 
 export interface Edges {
   readonly version: string
@@ -44,6 +47,8 @@ export interface Edges {
   readonly client: KubeClient
   readonly saved: SavedNodes
   readonly log: Logger
+  /** What it has last said. */
+  readonly said: () => readonly string[]
   readonly metrics: Metrics
   /** Where the agent's own programs are found: PATH. */
   readonly searchPath: string
@@ -56,7 +61,7 @@ export interface Edges {
 /** Everything that runs, as one stream that never ends by itself. */
 export function flow(config: Config, identity: Identity, edges: Edges): Observable<unknown> {
   const {kernel, client, saved, log, metrics} = edges
-  const status = new Status()
+  const status = new Status((condition, ready) => metrics.ready.set({condition}, ready ? 1 : 0))
   const board = new AdminBoard()
   const mirror = createMirror(kernelSource(kernel), {
     resyncMs: config.kernel.resyncSeconds * 1000,
@@ -71,7 +76,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
     switchMap(([{state}]) =>
       nodeStream(client.listWatch({group: '', version: 'v1', resource: 'nodes'}), {
         notice: board.noticed(reflectorReporter('nodes', log, metrics)),
-        heard: board.heard(contactReporter('nodes', metrics)),
+        heard: board.heard(contactsWith('nodes', metrics).watch().heard),
         expected: () => Math.max(countNodes(state, config.networks), saved.count),
       }).pipe(
         saveChanges(nodes => saved.save(nodes)),
@@ -83,13 +88,14 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
     tap(view => board.hearNodes(view)),
     share({connector: () => new ReplaySubject(1)}),
   )
+  const hostPodContacts = contactsWith('hostpods', metrics)
   const hostPods = (network: Config['networks'][number]): Sources['hostPods$'] => {
     const {selector, namespace} = network.nodeAddresses.hostPods
     if (selector === undefined) return of({synced: true, items: new Map(), at: 0})
     return hostPodStream(client.listWatch({group: '', version: 'v1', resource: 'pods', namespace}), {
       selector,
       notice: reflectorReporter('pods', log, metrics),
-      heard: contactReporter('pods', metrics),
+      heard: hostPodContacts.watch().heard,
     })
   }
   const ports = {writer: kernelWriter(kernel, mirror.settle), passing: (domain: string) => status.passing(domain)}
@@ -101,7 +107,8 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
       tap(result => {
         report(result)
         board.hearRoutes(result)
-        if (result.error === undefined) status.set(`network ${network.name}`, whyUnready(result))
+        if (result.error === undefined || !board.routes.get(network.name)?.basis)
+          status.set(`network ${network.name}`, whyUnready(result))
       }),
       share({connector: () => new ReplaySubject(1)}),
     )
@@ -118,10 +125,12 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
   const findSandbox = ended.without(runtime.findSandbox)
   return merge(
     health(config, status, metrics, log),
-    admin({config, version: edges.version, status, board, kernel: mirror.settle, pods, log}),
+    admin({...edges, config, status, board, kernel: mirror.settle, pods}),
     forwarding(kernel, kernel$, status, log),
     ...reports.map(report$ => report$.pipe(publish(client, log, metrics))),
+    unpublish({...edges, config, identity, nodes$}),
     masquerade({config, masquerading, program, nodes$, reports, log}),
+    guard({config, program, nodes$, log}),
     cni({
       ...edges,
       config,
@@ -156,7 +165,8 @@ function countNodes({routes}: KernelState, networks: Config['networks']): number
 }
 
 /** Some refused routes are a trouble to tell; when not one route stands, pods cannot rely on the network. */
-function whyUnready({routes, peers, refused}: RouteReport): string | undefined {
+function whyUnready({routes, peers, refused, error}: RouteReport): string | undefined {
+  if (error !== undefined) return `its first pass broke: ${(error as Error)?.message ?? error}`
   const [first] = refused
   return first && peers > 0 && routes[4] + routes[6] === 0
     ? `the kernel refuses every route: ${first.refusal.message}`

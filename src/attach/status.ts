@@ -26,15 +26,19 @@ export interface AttachmentState {
 
 /**
  * The de-facto standard's, section "network status annotation": the default network first. `first`: undefined where it is
- * not of our making, or forgotten; then `before`, the annotation as it is, tells of it.
+ * not of our making, or forgotten; then `before`, the annotation as it is, tells of it, and of `others`, interfaces that are
+ * not of our making either.
  */
 export function networkStatus(
   first: InterfaceFacts | undefined,
   more: readonly InterfaceFacts[],
   before?: string,
+  others: readonly string[] = [],
 ): string {
-  const own = first ? {...statusOf(first), default: true} : listIn(before).find(entry => entry.default === true)
-  return JSON.stringify([...(own ? [own] : []), ...more.map(statusOf)])
+  const told = listIn(before)
+  const own = first ? {...statusOf(first), default: true} : told.find(entry => entry.default === true)
+  const beside = told.filter(entry => entry !== own && others.includes(entry.interface as string))
+  return JSON.stringify([...(own ? [own] : []), ...beside, ...more.map(statusOf)])
 }
 
 const statusOf = ({name, interface: ifname, ips, mac, mtu, gateway = [], dns, device}: InterfaceFacts) => ({

@@ -1,13 +1,13 @@
 /** `netgraft check`: looks at the node itself, and asks the agent where only it can tell. Changes nothing that lasts. */
 import {statfs} from 'node:fs/promises'
 import {adminSocketPath} from '../agent/cni-folders.ts'
-import type {AdminStatus} from '../model/admin.ts'
+import type {AdminAnswers, AdminStatus} from '../model/admin.ts'
 import type {Config} from '../model/config.ts'
-import type {KernelState} from '../model/kernel.ts'
-import type {NamespaceKernel} from '../model/namespace.ts'
-import type {IfIndex} from '../model/net.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {namespaceKernel} from '../netlink/namespace.ts'
+import {kernelSource} from '../netlink/source.ts'
+import {MutableKernelState} from '../streams/kernel-state.ts'
+import {newerState} from './absent.ts'
 import {ask} from './ask.ts'
 import {checkAgent} from './checks/agent.ts'
 import {type Check, failed, ok} from './checks/check.ts'
@@ -15,12 +15,16 @@ import {checkCluster} from './checks/cluster.ts'
 import {type CniPlace, checkCni, hostRoot} from './checks/cni.ts'
 import {checkKernel} from './checks/kernel.ts'
 import {checkMtu} from './checks/mtu.ts'
+import {checkPaths} from './checks/path.ts'
+import {peersOf} from './checks/peers.ts'
 import {checkPorts} from './checks/ports.ts'
 
 export interface CheckOptions extends CniPlace {
   readonly config: Config
   readonly env: NodeJS.ProcessEnv
   readonly version: string
+  /** Packets of full size are sent to all of them. @default a sample */
+  readonly allPeers?: boolean
 }
 
 export async function runChecks(options: CheckOptions): Promise<readonly Check[]> {
@@ -28,7 +32,7 @@ export async function runChecks(options: CheckOptions): Promise<readonly Check[]
   const status = await ask(adminSocketPath(config), 'status').catch((error: Error) => error)
   const known: AdminStatus | undefined = status instanceof Error ? undefined : status
   return [
-    ...(await guarded('kernel', () => checkNode(config, env.PATH ?? ''))),
+    ...(await guarded('kernel', () => checkNode(options, known))),
     ...(await guarded('CNI plugin', async () => checkCni(config, options, await hostRoot()))),
     ...(await guarded('state folder', () => checkRoom(config.folders.state))),
     ...(await guarded('API server', () => checkCluster(config, env, known?.node, known?.api))),
@@ -40,34 +44,22 @@ export async function runChecks(options: CheckOptions): Promise<readonly Check[]
 const guarded = (name: string, look: () => Promise<Check[]>): Promise<Check[]> =>
   look().catch(error => [failed(name, `it cannot be looked at: ${(error as Error).message}; run this as root`)])
 
-async function checkNode(config: Config, searchPath: string): Promise<Check[]> {
-  const kernel = namespaceKernel(await Kernel.open())
+async function checkNode({config, env, allPeers}: CheckOptions, status: AdminStatus | undefined): Promise<Check[]> {
+  const kernel = await Kernel.open()
   try {
-    const state = await readState(kernel)
+    const state = new MutableKernelState(await kernelSource(kernel).snapshot())
+    /** An agent of another version may not know of it. */
+    const told = <K extends 'nodes' | 'pairs'>(what: K): Promise<AdminAnswers[K] | undefined> =>
+      status ? ask(adminSocketPath(config), what).catch(() => undefined) : Promise.resolve(undefined)
+    const peers = peersOf({config, state, status, nodes: await told('nodes'), pairs: await told('pairs')})
     return [
-      ...(await checkKernel(kernel, config, searchPath)),
+      ...(await checkKernel(namespaceKernel(kernel), config, env.PATH ?? '')),
       ...(await checkPorts(config, [...state.links.values()])),
       ...checkMtu(state),
+      ...(await checkPaths(peers, allPeers ?? false)),
     ]
   } finally {
     kernel.close()
-  }
-}
-
-/** Links, addresses, and the main table. */
-async function readState(kernel: NamespaceKernel): Promise<KernelState> {
-  const [links, addresses, ...routes] = await Promise.all([
-    kernel.links(),
-    kernel.addresses(),
-    ...([4, 6] as const).map(family => kernel.routes({family, table: 254})),
-  ])
-  const byKey = <K, T>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> => Map.groupBy(items, keyOf)
-  return {
-    links: new Map(links.map(link => [link.index, link])),
-    addresses: byKey(addresses, ({index}): IfIndex => index),
-    routes: byKey(routes.flat(), ({destination}) => `${destination}`),
-    neighbours: new Map(),
-    fdb: new Map(),
   }
 }
 
@@ -75,6 +67,8 @@ async function readState(kernel: NamespaceKernel): Promise<KernelState> {
 const ROOM = 16 << 20
 
 async function checkRoom(folder: string): Promise<Check[]> {
+  const newer = await newerState(folder)
+  if (newer !== undefined) return [failed('state folder', newer)]
   try {
     const {bavail, bsize, ffree, files} = await statfs(folder)
     const [mebibytes, isFull] = [

@@ -1,17 +1,24 @@
-/** `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong, or there is no agent. */
+/**
+ * `netgraft <verb>`: the door. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong, or there is
+ * no agent, 3 the state folder is of a newer agent.
+ */
 import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 import {cleanup} from '../agent/cleanup.ts'
 import {socketPath, spoolFolder} from '../agent/cni-folders.ts'
 import {readConfig} from '../agent/config.ts'
 import {runAgent} from '../agent/main.ts'
+import {refuseNewerState} from '../agent/state-versions.ts'
+import {NewerState} from '../cni/journal-version.ts'
 import {install, type Outcome, uninstall} from '../install/install.ts'
 import {parseConfig} from '../model/config.ts'
 import {ConfigError} from '../model/config-problems.ts'
 import {fileLocks} from '../netlink/file-lock.ts'
 import {AgentAbsent} from './ask.ts'
 import {runChecks} from './check.ts'
+import {SAMPLE} from './checks/path.ts'
 import {options, UsageError} from './options.ts'
+import {bundleName, makeBundle, missingText, writeBundle} from './support-bundle.ts'
 import {formatChecks} from './text/check.ts'
 import {VERSION} from './version.ts'
 import {configOf, isJson, type Screen, show, VIEW_OPTIONS, VIEWS} from './views.ts'
@@ -45,12 +52,16 @@ What the agent of this node knows and does (root alone may ask it):
   routes                   for each node's pod ranges: the way that is wanted, and what stands, or why it does not
   attachments              the networks of pods: addresses, state, trouble
   pairs                    the pairs of this node's pods: peer, kind, state, reason
-  explain WHAT             what is known of an address, a pod (namespace/name) or an interface
+  explain WHAT             what is known of an address, a range, a pod (namespace/name), a node or an interface
   plan                     what would be written now, and why, without doing it; what is not as it is asked for
-  check [--cni-bin DIR] [--cni-conf DIR]
-                           looks at the node itself, with the agent or without; fails if something is wrong
+  check [--cni-bin DIR] [--cni-conf DIR] [--all-peers]
+                           looks at the node itself, with the agent or without; fails if something is wrong. Tries the way
+                           to ${SAMPLE} other nodes, or to all of them
     -o, --output json      for programs
     --config FILE          the agent's configuration, if its folders are not the usual ones
+  support-bundle [--output FILE] [--cni-bin DIR] [--cni-conf DIR]
+                           writes all of this, the kernel's state, metrics and log into one .tar.gz, without secrets and
+                           with the agent or without; FILE - is standard output
 `
 
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
@@ -78,6 +89,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   install: async args => {
     const {values} = options(args, {...FOLDERS, ...INSTALL}, 0)
     const config = values.config === undefined ? parseConfig({}) : await readConfig(values.config)
+    await refuseNewerState(config.folders.state)
     const outcome = await install({
       ...foldersOf(values),
       shim: values.shim ?? builtShim(),
@@ -99,14 +111,45 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   },
   ...Object.fromEntries(Object.entries(VIEWS).map(([verb, run]) => [verb, (args: string[]) => run(args, screen())])),
   check: async args => {
-    const {values} = options(args, {...VIEW_OPTIONS, ...FOLDERS}, 0)
+    const {values} = options(args, {...VIEW_OPTIONS, ...FOLDERS, 'all-peers': {type: 'boolean'}}, 0)
     const json = isJson(values)
     const {binFolder, confFolder} = foldersOf(values)
     const config = await configOf(values)
     const place = {binFolder, confFolder, shim: builtShim()}
-    const checks = await runChecks({...place, config, env: process.env, version: VERSION})
+    const allPeers = values['all-peers'] ?? false
+    const checks = await runChecks({...place, config, env: process.env, version: VERSION, allPeers})
     show({checks}, () => formatChecks(checks), json, screen())
     return checks.some(({state}) => state === 'failed') ? 1 : 0
+  },
+  'support-bundle': async args => {
+    const {values} = options(args, {...VIEW_OPTIONS, ...FOLDERS}, 0)
+    const {output} = values
+    if (output === 'json' || output === 'table' || output === '')
+      throw new UsageError('a bundle is a file; name it with --output FILE, or - for standard output')
+    if (output === '-' && process.stdout.isTTY)
+      throw new UsageError(
+        'a bundle is no text for a terminal; name a file with --output, or send it somewhere: … > FILE',
+      )
+    // A configuration that is wrong is one more thing to be told of.
+    const config = await configOf(values).catch((error: Error) => error)
+    const [known, problem] = config instanceof Error ? [parseConfig({}), config] : [config, undefined]
+    const place = {...foldersOf(values), shim: builtShim()}
+    const name = bundleName(process.env, new Date())
+    const make = async (): Promise<Buffer> => {
+      const options = {...place, config: known, env: process.env, version: VERSION}
+      const {bytes, missing} = await makeBundle(name, options, problem)
+      for (const each of missing) complain(`missing: ${missingText(each)}`)
+      return bytes
+    }
+    if (output === '-') {
+      const bytes = await make()
+      await new Promise(resolve => process.stdout.write(bytes, resolve))
+      return 0
+    }
+    const path = output ?? `${name}.tar.gz`
+    await writeBundle(path, make)
+    print(`${path}: read it before you pass it on; names and addresses of pods and nodes are in it`)
+    return 0
   },
   version: async args => {
     options(args, {}, 0)
@@ -128,6 +171,7 @@ async function main([command = '', ...args]: string[]): Promise<number> {
     if (error instanceof ConfigError) complain(error.message)
     else if (error instanceof UsageError) complain(`${error.message}\n\n${USAGE}`)
     else complain(error instanceof Error ? error.message : String(error))
+    if (error instanceof NewerState) return 3
     return TWO.some(each => error instanceof each) ? 2 : 1
   }
 }

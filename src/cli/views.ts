@@ -5,6 +5,7 @@ import {readConfig} from '../agent/config.ts'
 import type {AdminAnswers} from '../model/admin.ts'
 import {type Config, parseConfig} from '../model/config.ts'
 import type {Line} from '../model/text.ts'
+import {whyAbsent} from './absent.ts'
 import {ask} from './ask.ts'
 import {options, UsageError} from './options.ts'
 import {formatAttachments} from './text/attachments.ts'
@@ -56,7 +57,8 @@ const view =
   async (args, screen) => {
     const {values} = options(args, VIEW_OPTIONS, 0)
     const json = isJson(values)
-    const answer = await ask(adminSocketPath(await configOf(values)), what)
+    const config = await configOf(values)
+    const answer = await ask(adminSocketPath(config), what).catch(whyAbsent(config))
     show(answer, () => format(answer, Date.now()), json, screen)
     return 0
   }
@@ -70,7 +72,9 @@ export const VIEWS: Readonly<Record<string, Verb>> = {
   explain: async (args, screen) => {
     const {values, positionals} = options(args, VIEW_OPTIONS, 1)
     const json = isJson(values)
-    const answer = await ask(adminSocketPath(await configOf(values)), 'explain', {subject: positionals[0]!})
+    const config = await configOf(values)
+    const subject = {subject: positionals[0]!}
+    const answer = await ask(adminSocketPath(config), 'explain', subject).catch(whyAbsent(config))
     show(answer, () => formatExplanation(answer), json, screen)
     return answer.known ? 0 : 1
   },

@@ -5,7 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {quoted} from '../model/errors.ts'
 import {typeOf} from './config.ts'
 import {CniError} from './error.ts'
-import {findProgram, type Program} from './find-program.ts'
+import {findProgram, noting, type Program} from './find-program.ts'
 import {STARTED_BY_US} from './orphans.ts'
 import type {FindPlugin, PluginCall, PluginConfig} from './plugin.ts'
 import {resultOf, successOf, versionsOf} from './program-answer.ts'
@@ -21,6 +21,8 @@ export interface ExecOptions {
   readonly timeoutMs: number
   /** Run programs of the host, where its files and sockets are, not of the agent's container: {@link hostMountNeeded}. */
   readonly hostMount?: boolean
+  /** The host's files cannot be seen at all: {@link hostMountHidden}. */
+  readonly hostHidden?: boolean
   /** Whose mount namespace that is. @default '/proc/1' */
   readonly host?: string
   /** Bytes of standard output. @default 1048576 */
@@ -58,8 +60,10 @@ export function execPlugin(options: ExecOptions): FindPlugin {
   const slots = createSlots(options.maxConcurrent ?? 16)
   const known = new Map<string, {readonly program: string; readonly versions: readonly string[]}>()
 
-  const find = (type: string, call: PluginCall): Promise<Program> =>
-    findProgram(type, call.path, hostMount ? `${host}/root` : undefined)
+  const find = (type: string, call: PluginCall): Promise<Program> => {
+    const found = findProgram(type, call.path, hostMount ? `${host}/root` : undefined)
+    return options.hostHidden ? found.catch(noting(HIDDEN)) : found
+  }
 
   /** Standard output of a success. */
   const exec = async (command: Command, {path}: Program, call: PluginCall, config: object): Promise<string> => {
@@ -145,6 +149,16 @@ export async function hostMountNeeded(host = '/proc/1'): Promise<boolean> {
   )
   return own !== undefined && other !== undefined && !(own.dev === other.dev && own.ino === other.ino)
 }
+
+/** Whether it cannot be told: to look at a process that may do more than we takes CAP_SYS_PTRACE, and that no profile forbids it. */
+export const hostMountHidden = (host = '/proc/1'): Promise<boolean> =>
+  stat(`${host}/ns/mnt`).then(
+    () => false,
+    ({code}: NodeJS.ErrnoException) => code === 'EACCES' || code === 'EPERM',
+  )
+
+const HIDDEN =
+  "only the agent's own files are seen, not the host's: that takes CAP_SYS_PTRACE, and AppArmor or SELinux to allow it"
 
 /** As libcni sets it: a variable that a verb does not have is empty. */
 const environment = (command: Command, {containerId, netns, ifname, args, path}: PluginCall) => ({

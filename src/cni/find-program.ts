@@ -17,6 +17,14 @@ export interface Program {
 /** Nothing was run. */
 export class ProgramMissing extends CniError {}
 
+/** For `catch`: says more of why a program is asked for, or is not found. Rejects with what it is given. */
+export const noting =
+  (note: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof ProgramMissing)) throw error
+    throw new ProgramMissing('delegateFailed', `${error.message}; ${note}`, {cause: error})
+  }
+
 /** `type` is a plain file name. Rejects with {@link ProgramMissing}, which says where was looked. */
 export async function findProgram(type: string, folders: readonly string[], root?: Root): Promise<Program> {
   const passed: string[] = []

@@ -12,12 +12,11 @@ import type {DefinitionRef, Selection} from '../model/attachment.ts'
 import {NetgraftError, quoted} from '../model/errors.ts'
 import type {FileStep, Files} from '../model/files.ts'
 import {createEntryIndex, type EntryIndex} from './entry-index.ts'
+import {NewerState, JOURNAL_VERSION as VERSION, versionOf} from './journal-version.ts'
 import {isRecord} from './record.ts'
 import type {AttachmentKey, PodRef} from './request.ts'
 import type {CniResult} from './result.ts'
 
-/** Of the file's first line. A newer one than ours is left alone. */
-const VERSION = 1
 const MODE = {folder: 0o700, file: 0o600} as const
 const SUFFIX = '.json'
 /** Of a file that is to take the place of another. */
@@ -113,7 +112,10 @@ export interface Journal extends EntryIndex {
 
 export const keyOf = ({containerId, ifname}: AttachmentKey): string => `${containerId}@${ifname}`
 
-/** Makes the folder if it is not there. `tell`: of files that are not read. Rejects with what the system says. */
+/**
+ * Makes the folder if it is not there. `tell`: of files that are not read. Rejects with what the system says, and with
+ * {@link NewerState}: a newer agent has written there, and nothing is changed.
+ */
 export async function openJournal(folder: string, files: Files, tell: (problem: string) => void): Promise<Journal> {
   await mkdir(folder, {recursive: true, mode: MODE.folder})
   const entries = new Map<string, Entry>()
@@ -227,16 +229,19 @@ const unwritten = (path: string, why: string): JournalError =>
 /** `bytes`: of its whole lines. */
 async function readAll(folder: string, tell: (problem: string) => void): Promise<{entry: Entry; bytes: number}[]> {
   const found: {entry: Entry; bytes: number}[] = []
+  const leftovers: string[] = []
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
     // Of a kill in between: the file whose place it was to take is whole.
-    if (name.endsWith(FRESH)) await unlink(path).catch(() => {})
+    if (name.endsWith(FRESH)) leftovers.push(path)
     if (!name.endsWith(SUFFIX)) continue
     try {
       const content = await readFile(path)
+      const version = versionOf(content.toString('latin1', 0, VERSION_BYTES)) ?? VERSION
+      if (version > VERSION) throw new NewerState(path, version, VERSION)
       const bytes = content.lastIndexOf('\n') + 1
       if (bytes === 0 && isTorn(content)) {
-        await unlink(path)
+        leftovers.push(path)
         continue
       }
       const entry = parse(content.toString('utf8', 0, bytes))
@@ -244,11 +249,17 @@ async function readAll(folder: string, tell: (problem: string) => void): Promise
         throw new JournalError('it is of another attachment than its name says')
       found.push({entry, bytes})
     } catch (error) {
+      if (error instanceof NewerState) throw error
       tell(`${path} is left alone: ${(error as Error).message}`)
     }
   }
+  // Only now: none is of a newer agent.
+  for (const path of leftovers) await unlink(path).catch(() => {})
   return found
 }
+
+/** More than {@link OPENING}, whatever the number. */
+const VERSION_BYTES = 32
 
 /** Its first line was never whole: nothing was done for it. After a power failure, zeros can stand for what was written. */
 function isTorn(content: Buffer): boolean {

@@ -1,7 +1,8 @@
 /** Who serves a type: the agent itself where it knows every key of the config, else the program of that name. */
 import {CniError} from './error.ts'
+import {noting} from './find-program.ts'
 import type {PlannedList} from './journal.ts'
-import type {FindPlugin, NativePlugin, PluginConfig} from './plugin.ts'
+import type {FindPlugin, NativePlugin, Plugin, PluginConfig} from './plugin.ts'
 import {NO_IPAM} from './types/config.ts'
 
 export interface Plugins {
@@ -25,7 +26,8 @@ export function createPlugins(native: ReadonlyMap<string, NativePlugin>, program
       if (plugin) return plugin
       if (typeof type === 'string' && OURS.has(type))
         throw new CniError('unsupportedField', `a config of type ${type} has a key that it does not know`)
-      return programs(conf, call)
+      const program = programs(conf, call)
+      return typeof type === 'string' && native.has(type) ? inItsPlace(program, type) : program
     },
     isNative: ({name, cniVersion, plugins}) =>
       plugins.every(plugin => {
@@ -36,5 +38,19 @@ export function createPlugins(native: ReadonlyMap<string, NativePlugin>, program
           (ipam === undefined || ipam === NO_IPAM || served(ipam, config) !== undefined)
         )
       }),
+  }
+}
+
+/** The program of a type that the agent has, too: where it is missing, whoever wrote the config wonders what for. */
+function inItsPlace(program: Plugin, type: string): Plugin {
+  const note = noting(`it is needed, as the config has a key or value that the agent's own "${type}" does not serve`)
+  return {
+    ...program,
+    present: async call => program.present?.(call).catch(note),
+    add: call => program.add(call).catch(note),
+    check: call => program.check(call).catch(note),
+    del: call => program.del(call).catch(note),
+    gc: async call => program.gc?.(call).catch(note),
+    status: async call => program.status?.(call).catch(note),
   }
 }

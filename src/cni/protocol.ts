@@ -83,13 +83,19 @@ function requestLengths(bytes: Buffer): {environment: number; total: number} {
   return {environment, total: REQUEST_HEADER + environment + input}
 }
 
-/** Of as many of the four bytes as are there. */
+/** Of a shim of a newer version, which waits for whoever comes after us and understands it. */
+export class NewerRequest extends InvalidInput {}
+
+/** Of as many of the four bytes as are there. Throws InvalidInput, and {@link NewerRequest}. */
 function checkMagic(bytes: Buffer, magic: Buffer, what: string): void {
   const length = Math.min(bytes.length, magic.length)
-  if (bytes.compare(magic, 0, length, 0, length) !== 0)
-    throw new InvalidInput(
-      `a netgraft ${what} begins with ${quoted(magic.toString())}, not with ${quoted(bytes.toString('latin1', 0, length))}`,
+  if (bytes.compare(magic, 0, length, 0, length) === 0) return
+  const begins = bytes.toString('latin1', 0, length)
+  if (magic === REQUEST && /^NGQ[2-9]$/.test(begins))
+    throw new NewerRequest(
+      `a CNI plugin of a newer version asks (${quoted(begins)}; known is ${quoted(magic.toString())}): it is left to a newer agent`,
     )
+  throw new InvalidInput(`a netgraft ${what} begins with ${quoted(magic.toString())}, not with ${quoted(begins)}`)
 }
 
 function checkLength(what: string, length: number, limit: number): void {

@@ -1,12 +1,13 @@
 /** The unix socket that the shim asks: each request, with the way to answer it. */
 import {randomBytes} from 'node:crypto'
-import {chmod, mkdir, rename} from 'node:fs/promises'
+import {chmod, rename} from 'node:fs/promises'
 import {createServer, type Server, type Socket} from 'node:net'
 import {dirname, join} from 'node:path'
 import {Observable} from 'rxjs'
 import {InvalidInput, quoted} from '../model/errors.ts'
+import {makeFolder} from '../model/make-folder.ts'
 import {CniError, formatError} from './error.ts'
-import {ACKNOWLEDGED, encodeAnswer, RequestReader, type ShimRequest} from './protocol.ts'
+import {ACKNOWLEDGED, encodeAnswer, NewerRequest, RequestReader, type ShimRequest} from './protocol.ts'
 
 export interface Answer {
   /** Of the shim's process. */
@@ -58,6 +59,11 @@ export function serve({
     /** Whose request is not whole yet, and whose has been emitted. */
     const asking = new Set<Socket>()
     const asked = new Set<Socket>()
+    let isNewerTold = false
+    const newer = (problem: string): void => {
+      if (!isNewerTold) tell(problem)
+      isNewerTold = true
+    }
     const server = createServer({pauseOnConnect: false}, socket => {
       asking.add(socket)
       socket.once('close', () => {
@@ -76,7 +82,7 @@ export function serve({
         asked.add(socket)
         subscriber.next(incoming)
       }
-      receive(socket, {emit, tell, patienceMs})
+      receive(socket, {emit, tell, newer, patienceMs})
     })
     server.on('error', error => subscriber.error(error))
     listenAt(server, path, () => subscriber.closed).then(
@@ -101,7 +107,7 @@ export async function listenAt(server: Server, path: string, cancelled: () => bo
       `the socket's path ${quoted(path)} has more than ${PATH_MAX_BYTES} bytes; give it a shorter folder`,
     )
   // A folder that is there already may be others', too: it stays as it is.
-  await mkdir(dirname(path), {recursive: true, mode: MODE.folder})
+  await makeFolder(dirname(path), MODE.folder)
   if (cancelled()) return
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -123,10 +129,12 @@ function stranger(socket: Socket, credentials: ServeOptions['credentials']): str
 interface Receiver {
   readonly emit: (incoming: Incoming) => void
   readonly tell: (problem: string) => void
+  /** Likewise, of a plugin that is newer than we are. */
+  readonly newer: (problem: string) => void
   readonly patienceMs: number
 }
 
-function receive(socket: Socket, {emit, tell, patienceMs}: Receiver): void {
+function receive(socket: Socket, {emit, tell, newer, patienceMs}: Receiver): void {
   const at = performance.now()
   const reader = new RequestReader()
   const late = setTimeout(() => socket.destroy(), patienceMs).unref()
@@ -145,6 +153,12 @@ function receive(socket: Socket, {emit, tell, patienceMs}: Receiver): void {
     } catch (error) {
       clearTimeout(late)
       socket.off('data', take)
+      // It asks again and again until its time is over, or that agent is there.
+      if (error instanceof NewerRequest) {
+        newer(error.message)
+        socket.destroy()
+        return
+      }
       tell(`a request on the socket is refused: ${(error as Error).message}`)
       const refusal = new CniError('undecodable', (error as Error).message, {cause: error})
       void send(socket, refused(refusal), {tell, patienceMs})
@@ -156,7 +170,11 @@ function receive(socket: Socket, {emit, tell, patienceMs}: Receiver): void {
 const refused = (error: CniError): Answer => ({status: 1, body: formatError(error, NEWEST)})
 
 /** Resolves with whether the shim says that it has printed it. */
-function send(socket: Socket, answer: Answer, {tell, patienceMs}: Omit<Receiver, 'emit'>): Promise<boolean> {
+function send(
+  socket: Socket,
+  answer: Answer,
+  {tell, patienceMs}: Pick<Receiver, 'tell' | 'patienceMs'>,
+): Promise<boolean> {
   return new Promise(resolve => {
     if (socket.destroyed) return resolve(false)
     const late = setTimeout(() => socket.destroy(), patienceMs).unref()

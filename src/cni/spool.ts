@@ -1,7 +1,7 @@
 /** DELs that were answered while the agent was away: the shim has left each as a file, to be carried out now. */
 import {mkdir, readdir, readFile, rename, stat, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {ShimRequest} from './protocol.ts'
+import {NewerRequest, type ShimRequest} from './protocol.ts'
 
 const SUFFIX = '.del'
 /** What cannot be read is put aside under this name, for a person to look at. */
@@ -65,7 +65,9 @@ const unlessGone = <T>(work: Promise<T>): Promise<T | undefined> =>
 function readRequest(bytes: Buffer, decode: SpoolPorts['decode']): ShimRequest | undefined {
   try {
     return decode(bytes)
-  } catch {
+  } catch (error) {
+    // A newer agent will carry it out.
+    if (error instanceof NewerRequest) throw error
     return undefined
   }
 }

@@ -11,8 +11,15 @@ export interface AdminAnswers {
   readonly attachments: AdminAttachments
   readonly pairs: AdminPairs
   readonly plan: AdminPlan
-  /** Query `subject`: an address, "namespace/pod" or an interface's name. */
+  /** Query `subject`: an address, a range, "namespace/pod", the name of a node or of an interface. */
   readonly explain: AdminExplanation
+  readonly nodes: AdminNodes
+  /** As /metrics has it. */
+  readonly metrics: AdminText
+  /** The configuration in force, without passwords. */
+  readonly config: AdminConfig
+  /** What the agent has last said, with the warnings that are older. */
+  readonly log: AdminLog
 }
 
 export const ADMIN_ROOT = '/v1/'
@@ -204,7 +211,7 @@ export interface AdminPairEnd {
   /** Bytes. */
   readonly mtu?: number
   readonly state: keyof AdminPairCounts
-  readonly waitsFor?: WaitsFor | 'ratchet'
+  readonly waitsFor?: WaitsFor | 'ratchet' | 'store'
   readonly reason?: string
 }
 
@@ -234,7 +241,7 @@ export interface AdminChange {
 
 export interface AdminExplanation {
   readonly subject: string
-  readonly kind: 'address' | 'pod' | 'interface'
+  readonly kind: 'address' | 'range' | 'pod' | 'node' | 'interface'
   /** False: nothing is known of it. */
   readonly known: boolean
   /** Sentences, what matters most first. */
@@ -243,4 +250,35 @@ export interface AdminExplanation {
   readonly routes: readonly (AdminRoute & {readonly network: string})[]
   readonly attachments: readonly AdminAttachment[]
   readonly pairs: readonly AdminPairEnd[]
+}
+
+export interface AdminNodes {
+  /** Oldest first. */
+  readonly nodes: readonly AdminNode[]
+  /** Undefined: they are known. Else why not. */
+  readonly unknown?: string
+}
+
+export interface AdminNode {
+  readonly node: string
+  /** It is this node. */
+  readonly own: boolean
+  /** ISO 8601. */
+  readonly createdAt: string
+  readonly ranges: readonly string[]
+  readonly addresses: readonly string[]
+}
+
+export interface AdminText {
+  readonly text: string
+}
+
+export interface AdminConfig {
+  /** Keys as in docs/config.md, all of them. */
+  readonly config: object
+}
+
+export interface AdminLog {
+  /** Of the log, as they were written: JSON, oldest first. A bounded number. */
+  readonly lines: readonly string[]
 }

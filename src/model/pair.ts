@@ -193,8 +193,11 @@ export interface PairState {
   readonly mtu?: number
   readonly vni?: number
   readonly pair?: PairKey
-  /** Of what is waiting. "ratchet": until labels of another pod name this one. */
-  readonly waitsFor?: WaitsFor | 'ratchet'
+  /**
+   * Of what is waiting. "ratchet": until labels of another pod name this one. "store": until it is known what the store
+   * has.
+   */
+  readonly waitsFor?: WaitsFor | 'ratchet' | 'store'
   /** One sentence, or several. */
   readonly reason?: string
 }

@@ -73,6 +73,8 @@ export interface Store {
   own(name: string, options: OwnOptions): Observable<Ownership>
   /** Who is alive, by name, whoever they are. As for `entries$`; nobody is dead because we hear nothing. */
   readonly owners$: Observable<View<string, Owner>>
+  /** The names of all signs of life, also of those that nobody has renewed for their time. */
+  signs(signal: AbortSignal): Promise<ReadonlySet<string>>
   /** Takes a sign of life away, whoever shows it: of a node that is gone for good. */
   disown(name: string, signal: AbortSignal): Promise<void>
   /** Ends the connections. Calls reject from then on. */

@@ -31,6 +31,11 @@ export interface Addon {
   lock(fd: number): number
   /** CLONE_NEW* of a namespace's descriptor; a negative errno of any other. NS_GET_NSTYPE. */
   namespaceType(fd: number): number
+  /**
+   * A raw socket of ICMP or ICMPv6 that is connected to the address (4 or 16 bytes), never waits and never sends in
+   * fragments: its descriptor, for fs.read and fs.write; a negative errno: it cannot be had (EPERM: CAP_NET_RAW).
+   */
+  echoSocket(address: Uint8Array): number
 }
 
 /** Beside the bundle in an image (dist/netlink.node), under build/ in a checkout. */

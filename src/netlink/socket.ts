@@ -47,6 +47,8 @@ export class NetlinkSocket {
   readonly #jobs = new Map<number, Job>()
   #nextId = 1
   #closed = false
+  /** Why it is closed, where that was not asked for. */
+  #end: Error | undefined
   #opened: {resolve: () => void; reject: (error: Error) => void} | undefined
 
   static async open(options: SocketOptions): Promise<NetlinkSocket> {
@@ -127,7 +129,7 @@ export class NetlinkSocket {
     return new Promise((resolve, reject) => {
       const fail = (reason: number | Error) =>
         reject(typeof reason === 'number' ? new NetlinkSocketError(reason, what) : reason)
-      if (this.#closed) return fail(CANCELED)
+      if (this.#closed) return fail(this.#end ?? CANCELED)
       const id = this.#nextId++ >>> 0
       this.#jobs.set(id, {resolve, reject: fail, onData})
       if (this.#jobs.size === 1 && !this.#options.groups) addon.ref(this.#handle, true)
@@ -176,8 +178,10 @@ export class NetlinkSocket {
   }
 
   #because(errno: number): string | undefined {
+    const {netns, allNsids} = this.#options
+    if (errno === EPERM && allNsids && netns === undefined) return 'CAP_NET_BROADCAST is needed'
     if (errno === EPERM) return 'CAP_NET_ADMIN and CAP_SYS_ADMIN are needed'
-    const stray = errno === EINVAL && this.#opened && this.#options.netns !== undefined
+    const stray = errno === EINVAL && this.#opened && netns !== undefined
     return stray ? 'what was given as its namespace is no network namespace, or none any more' : undefined
   }
 
@@ -186,6 +190,7 @@ export class NetlinkSocket {
     const error = new NetlinkSocketError(errno, what, this.#because(errno))
     const waiting = [...this.#jobs.values()]
     this.#jobs.clear()
+    this.#end = error
     this.close()
     for (const job of waiting) job.reject(error)
     if (this.#opened) this.#opened.reject(error)

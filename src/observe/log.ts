@@ -2,6 +2,7 @@
 import {type DestinationStream, pino} from 'pino'
 import {Cidr, Ip} from '../model/ip.ts'
 import type {LogFields, Logger, LogLevel} from '../model/logger.ts'
+import {createRecent} from './recent.ts'
 import {limitRepeats, type RepeatOptions} from './repeats.ts'
 import {type LineSink, openStdout} from './stdout.ts'
 
@@ -19,6 +20,8 @@ export interface LogOptions {
 export interface RootLogger extends Logger {
   /** May be set at any time; holds for every child. */
   level: LogLevel
+  /** Lines of the last time, see {@link createRecent}. */
+  recent(): readonly string[]
   /** Tells the repeats counted so far, writes out what waits, and lets go of the destination. */
   close(): void
 }
@@ -30,7 +33,13 @@ type Level = LogLevel | 'fatal'
 
 export function createLogger({level, destination, repeats = {}}: LogOptions): RootLogger {
   const sink = destination ?? openStdout({droppedLine})
-  const stream: DestinationStream = {write: line => sink.write(line)}
+  const recent = createRecent()
+  const stream: DestinationStream = {
+    write: line => {
+      recent.add(line)
+      sink.write(line)
+    },
+  }
   const out = pino(
     {
       level,
@@ -95,6 +104,7 @@ export function createLogger({level, destination, repeats = {}}: LogOptions): Ro
     set level(next) {
       out.level = next
     },
+    recent: recent.lines,
     close,
   }
 }

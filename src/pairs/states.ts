@@ -61,16 +61,23 @@ const stateOfProblem = ({kind, interface: ifname, message}: PairProblem): PairSt
   reason: message,
 })
 
-/** For metrics: how many ends there are of each state and kind; of those without a kind, ''. */
-export function countStates(
-  states: ReadonlyMap<PodKey, readonly PairState[]>,
-): ReadonlyMap<PairState['state'], ReadonlyMap<'veth' | 'vxlan' | '', number>> {
-  const counts = new Map<PairState['state'], Map<'veth' | 'vxlan' | '', number>>()
-  for (const {state, kind = ''} of [...states.values()].flat()) {
-    const kinds = counts.get(state) ?? new Map()
-    counts.set(state, kinds.set(kind, (kinds.get(kind) ?? 0) + 1))
+export interface PairCount {
+  readonly state: PairState['state']
+  /** Empty: it has none. */
+  readonly kind: NonNullable<PairState['kind']> | ''
+  /** Empty: it does not wait. */
+  readonly waitsFor: NonNullable<PairState['waitsFor']> | ''
+  readonly count: number
+}
+
+/** For metrics: how many ends there are of each state, kind and what they wait for. */
+export function countStates(states: Iterable<Pick<PairState, 'state' | 'kind' | 'waitsFor'>>): readonly PairCount[] {
+  const counts = new Map<string, PairCount>()
+  for (const {state, kind = '', waitsFor = ''} of states) {
+    const key = `${state} ${kind} ${waitsFor}`
+    counts.set(key, {state, kind, waitsFor, count: (counts.get(key)?.count ?? 0) + 1})
   }
-  return counts
+  return [...counts.values()]
 }
 
 /** The annotation `netgraft.dev/pairs-status`. As {@link stateList}. */

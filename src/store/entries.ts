@@ -18,20 +18,30 @@ export type ObjectReader<F> = Required<Pick<ReflectOptions<F>, 'key' | 'project'
 /** After a cut most wait for something: soon again, but not all at once. Milliseconds. */
 const BACKOFF = {baseMs: 200, capMs: 10_000}
 
+/** Who hears of what a stream does. */
+export interface StreamEars {
+  readonly tell?: Tell | undefined
+  readonly notice?: StoreOptions['notice'] | undefined
+  readonly heard?: StoreOptions['heard'] | undefined
+  /** Who is asked, for sentences. @default 'the API server' */
+  readonly server?: string
+}
+
 /** Read once for all subscribers. `onNotice` hears of everything but unusable objects. */
 export function objectStream<F>(
   what: string,
   transport: ListWatchTransport,
   {keyText, ...reader}: ObjectReader<F>,
-  {tell = () => {}, notice}: Pick<StoreOptions, 'tell' | 'notice'>,
+  {tell = () => {}, notice, heard = () => {}, ...server}: StreamEars,
   onNotice: (notice: Notice) => void = () => {},
 ): Observable<View<string, F>> {
-  const hear = (heard: Notice) => {
-    if (heard.type === 'unusable') return tell({what, key: keyText(heard.object), reason: reasonOf(heard.error)})
-    onNotice(heard)
-    notice?.(what, heard)
+  const hear = (told: Notice) => {
+    if (told.type === 'unusable') return tell({what, key: keyText(told.object), reason: reasonOf(told.error)})
+    onNotice(told)
+    notice?.(what, told)
   }
-  return reflect<F>(transport, {...reader, what, backoff: BACKOFF, notice: hear}).pipe(
+  const ears = {notice: hear, heard: () => heard(what)}
+  return reflect<F>(transport, {...reader, ...server, ...ears, what, backoff: BACKOFF}).pipe(
     share({connector: () => new ReplaySubject(1)}),
   )
 }

@@ -13,6 +13,7 @@ import {
 } from 'etcd3'
 import {failed, failureOf, isFailure} from './etcd-failure.ts'
 import {avoiding, once} from './etcd-policy.ts'
+import {namelessAddresses} from './etcd-tls.ts'
 
 export interface EtcdSettings {
   /** "http://127.0.0.1:2379"; all of them http, or all https. */
@@ -79,6 +80,11 @@ const TOKEN_MS = 5000
 
 /** Its own watcher does not survive a compaction. */
 class Etcd extends Etcd3 {
+  constructor(options: IOptions) {
+    super(options)
+    namelessAddresses(this.pool)
+  }
+
   watches(): WatchClient {
     return new WatchClient(this.pool)
   }
@@ -186,7 +192,7 @@ async function* watch(
       const behind = created && BigInt(header.revision) + 1n < BigInt(from)
       if (compact_revision !== '0' || behind) throw failed('compacted', cancel_reason || 'its revision went back')
       if (canceled) throw castGrpcError(new Error(cancel_reason || 'the watch was cancelled'))
-      for (const {type, kv} of events) yield {type: 'change', item: keyValue(kv), deleted: `${type}` === 'DELETE'}
+      for (const {type, kv} of events) yield {type: 'change', item: keyValue(kv), deleted: `${type}` === 'Delete'}
       // The answer to a question for progress may overtake changes (etcd before 3.4.25 and 3.5.8): it says no revision.
       const own = !created && watch_id !== NO_WATCH
       if (events.length === 0) yield {type: 'progress', ...(own && {revision: header.revision})}

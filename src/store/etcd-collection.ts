@@ -2,11 +2,10 @@
 import {quoted} from '../model/errors.ts'
 import type {Collection, Document, Entry, Kind} from '../model/store.ts'
 import {checkKey, encode, unusable} from './document.ts'
-import {collect, objectStream, type Tell} from './entries.ts'
+import {collect, objectStream, type StreamEars, type Tell} from './entries.ts'
 import type {CallLimits, EtcdConnection, ITxnResponse} from './etcd-client.ts'
 import type {EtcdLink} from './etcd-link.ts'
 import type {EtcdTransport} from './etcd-transport.ts'
-import type {StoreOptions} from './options.ts'
 import {entryOf, textObject, textReader} from './text.ts'
 
 export interface EtcdCollectionOptions {
@@ -15,13 +14,12 @@ export interface EtcdCollectionOptions {
   readonly prefix: string
   readonly transport: EtcdTransport
   readonly deadlineMs: number
-  readonly tell: Tell
-  readonly notice: StoreOptions['notice']
+  readonly ears: StreamEars & {readonly tell: Tell}
 }
 
 export function etcdCollection<D extends Document>(
   kind: Kind<D>,
-  {link, prefix, transport, deadlineMs, tell, notice}: EtcdCollectionOptions,
+  {link, prefix, transport, deadlineMs, ears}: EtcdCollectionOptions,
 ): Collection<D> {
   const {plural} = kind
   const reader = textReader(kind)
@@ -74,11 +72,11 @@ export function etcdCollection<D extends Document>(
       return answer.succeeded ? 'deleted' : instead(answer)
     },
     list: async signal => {
-      const {items, take} = collect(plural, reader, tell)
+      const {items, take} = collect(plural, reader, ears.tell)
       await transport.listAll(take, signal)
       return items
     },
-    entries$: objectStream(plural, transport, reader, {tell, ...(notice && {notice})}),
+    entries$: objectStream(plural, transport, reader, ears),
   }
 }
 

@@ -39,7 +39,8 @@ const UNSENT = ['No connection established', 'Name resolution failed', 'Channel 
 export function failureOf(error: unknown): Failure {
   if (isFailure(error)) return error
   const cause = error instanceof Error ? castGrpcError(error) : error
-  const details = String(cause instanceof Error ? cause.message : cause).replace(/^(\w+: )?(\d+ [A-Z_]+: )?/, '')
+  const words = String(cause instanceof Error ? cause.message : cause)
+  const details = stable(words.replace(/^(\w+: )?(\d+ [A-Z_]+: )?/, ''))
   const kind = (): Failure['kind'] => {
     if (cause instanceof Avoided) return 'unsent'
     if (cause instanceof GRPCUnavailableError)
@@ -51,6 +52,10 @@ export function failureOf(error: unknown): Failure {
   }
   return failed(kind(), details.slice(0, 300), cause)
 }
+
+/** The same for the same trouble: gRPC adds when it tried, and an empty remark. */
+const stable = (details: string): string =>
+  details.replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/, '').replace(/\. Resolution note: $/, '')
 
 const DENIALS = [
   EtcdAuthenticationFailedError,

@@ -3,7 +3,7 @@ import {randomUUID} from 'node:crypto'
 import {quoted} from '../model/errors.ts'
 import type {Store} from '../model/store.ts'
 import {checkOwner} from './document.ts'
-import {collections, objectStream, once} from './entries.ts'
+import {collect, collections, objectStream, once} from './entries.ts'
 import {etcdCollection} from './etcd-collection.ts'
 import {type EtcdOptions, openEtcdLink} from './etcd-link.ts'
 import {etcdSign} from './etcd-sign.ts'
@@ -21,9 +21,9 @@ const OWNERS = 'owners'
 
 /** Connects with the first call. */
 export function openEtcdStore({prefix = '/netgraft', ...options}: EtcdStoreOptions): Store {
-  const {deadlineMs = DEADLINE_MS, notice} = options
+  const {deadlineMs = DEADLINE_MS, notice, heard} = options
   const link = openEtcdLink(options)
-  const tell = once(options.tell)
+  const ears = {tell: once(options.tell), notice, heard, server: link.where}
   const pathOf = (what: string) => `${prefix}/${what}/`
   const transport = (what: string) => etcdTransport(link, {what, prefix: pathOf(what), deadlineMs})
 
@@ -31,7 +31,7 @@ export function openEtcdStore({prefix = '/netgraft', ...options}: EtcdStoreOptio
     collection: collections(kind => {
       const {plural} = kind
       return etcdCollection(kind, {
-        ...{link, deadlineMs, tell, notice},
+        ...{link, deadlineMs, ears},
         prefix: pathOf(plural),
         transport: transport(plural),
       })
@@ -42,7 +42,12 @@ export function openEtcdStore({prefix = '/netgraft', ...options}: EtcdStoreOptio
       const sign = () => etcdSign(link, {key, name, seconds, instance: randomUUID()})
       return ownership(sign, seconds * 1000)
     },
-    owners$: objectStream(OWNERS, transport(OWNERS), ownerReader, {tell, ...(notice && {notice})}),
+    owners$: objectStream(OWNERS, transport(OWNERS), ownerReader, ears),
+    signs: async signal => {
+      const {items, take} = collect(OWNERS, ownerReader)
+      await transport(OWNERS).listAll(take, signal)
+      return new Set(items.keys())
+    },
     disown: async (name, signal) => {
       const request = {success: [{request_delete_range: {key: Buffer.from(ownerKey(name))}}]}
       const question = {what: `end the sign of life of ${quoted(name)}`, write: true, deadlineMs, signal}

@@ -3,9 +3,8 @@ import {quoted} from '../model/errors.ts'
 import {type Collection, type Document, type Entry, type Kind, type Revision, StoreError} from '../model/store.ts'
 
 import {checkKey, encode, isKey, understand, unusable} from './document.ts'
-import {collect, type ObjectReader, objectStream, type Tell} from './entries.ts'
+import {collect, type ObjectReader, objectStream, type StreamEars, type Tell} from './entries.ts'
 import {type Asked, askKube, type KubeObject, type KubePort, listKube, notServed} from './kubernetes-api.ts'
-import type {StoreOptions} from './options.ts'
 
 export const GROUP = 'netgraft.dev'
 export const VERSION = 'v1alpha1'
@@ -13,15 +12,14 @@ export const VERSION = 'v1alpha1'
 export interface KubeCollectionOptions {
   readonly kube: KubePort
   readonly deadlineMs: number
-  readonly tell: Tell
-  readonly notice: StoreOptions['notice']
+  readonly ears: StreamEars & {readonly tell: Tell}
 }
 
 const WHERE = 'the API server'
 
 export function kubeCollection<D extends Document>(
   kind: Kind<D>,
-  {kube, deadlineMs, tell, notice}: KubeCollectionOptions,
+  {kube, deadlineMs, ears}: KubeCollectionOptions,
 ): Collection<D> {
   const {plural, namespaced} = kind
   const reader = objectReader(kind)
@@ -82,12 +80,12 @@ export function kubeCollection<D extends Document>(
       return answer === 'absent' ? 'gone' : 'changed'
     },
     list: async signal => {
-      const {items, take} = collect(plural, reader, tell)
+      const {items, take} = collect(plural, reader, ears.tell)
       const path = `/apis/${GROUP}/${VERSION}/${plural}`
       await listKube(transport, {path, take, deadlineMs, signal})
       return items
     },
-    entries$: objectStream(plural, transport, reader, {tell, ...(notice && {notice})}),
+    entries$: objectStream(plural, transport, reader, ears),
   }
 }
 

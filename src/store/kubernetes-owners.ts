@@ -8,25 +8,25 @@ import type {Unsynced, View} from '../model/view.ts'
 import {KeptChangeLog} from '../streams/change-log.ts'
 import {sleep} from '../streams/lifetime.ts'
 import type {Notice} from '../streams/reflector.ts'
-import {collect, objectStream} from './entries.ts'
+import {collect, objectStream, type StreamEars} from './entries.ts'
 import {askKube, type KubePort, listKube} from './kubernetes-api.ts'
 import {LEASE_SELECTOR, type LeaseFacts, leaseName, leaseReader, leaseResource, leasesPath} from './kubernetes-lease.ts'
-import type {StoreOptions} from './options.ts'
 
-export interface OwnersOptions extends Pick<StoreOptions, 'tell' | 'notice'> {
+export interface OwnersOptions {
   readonly kube: KubePort
   /** Of the Leases. */
   readonly namespace: string
   readonly deadlineMs: number
+  readonly ears: StreamEars
 }
 
 type Owners = View<string, Owner>
 
-export function kubeOwners({kube, namespace, deadlineMs, ...options}: OwnersOptions): Observable<Owners> {
+export function kubeOwners({kube, namespace, deadlineMs, ears}: OwnersOptions): Observable<Owners> {
   const [transport, path] = [kube.listWatch(leaseResource(namespace)), leasesPath(namespace)]
   return defer(() => {
     const living = new Living()
-    const leases$ = objectStream('owners', transport, leaseReader, options, notice => living.notice(notice))
+    const leases$ = objectStream('owners', transport, leaseReader, ears, notice => living.notice(notice))
     const ask = async (names: ReadonlySet<string>, signal: AbortSignal) => {
       const {items, take} = collect('owners', leaseReader)
       const look = async (name: string) => {

@@ -1,10 +1,10 @@
 /** The store in the Kubernetes API: custom resources, and a Lease for every sign of life. */
 import {randomUUID} from 'node:crypto'
 import {type Store, StoreError} from '../model/store.ts'
-import {collections, once} from './entries.ts'
-import {askKube, type KubePort} from './kubernetes-api.ts'
+import {collect, collections, once} from './entries.ts'
+import {askKube, type KubePort, listKube} from './kubernetes-api.ts'
 import {kubeCollection} from './kubernetes-collection.ts'
-import {leaseName, leasesPath} from './kubernetes-lease.ts'
+import {LEASE_SELECTOR, leaseName, leaseReader, leaseResource, leasesPath} from './kubernetes-lease.ts'
 import {kubeOwners} from './kubernetes-owners.ts'
 import {kubeSign} from './kubernetes-sign.ts'
 import {DEADLINE_MS, type StoreOptions} from './options.ts'
@@ -22,10 +22,10 @@ export function openKubeStore({
   namespace,
   deadlineMs = DEADLINE_MS,
   notice,
+  heard,
   ...options
 }: KubeStoreOptions): Store {
-  const tell = once(options.tell)
-  const telling = {tell, ...(notice && {notice})}
+  const ears = {tell: once(options.tell), notice, heard}
   let closed = false
   const kube: KubePort = {
     request: async (...asked) => {
@@ -36,13 +36,20 @@ export function openKubeStore({
   }
 
   return {
-    collection: collections(kind => kubeCollection(kind, {kube, deadlineMs, tell, notice})),
+    collection: collections(kind => kubeCollection(kind, {kube, deadlineMs, ears})),
     own: (owner, {ttlMs}) => {
       const name = leaseName(owner)
       const seconds = Math.max(1, Math.ceil(ttlMs / 1000))
       return ownership(() => kubeSign(kube, {namespace, name, seconds, instance: randomUUID()}), seconds * 1000)
     },
-    owners$: kubeOwners({kube, namespace, deadlineMs, ...telling}),
+    owners$: kubeOwners({kube, namespace, deadlineMs, ears}),
+    signs: async signal => {
+      const path = leasesPath(namespace)
+      const {items, take} = collect('owners', leaseReader)
+      const transport = kube.listWatch(leaseResource(namespace))
+      await listKube(transport, {path, take, deadlineMs, signal, labelSelector: LEASE_SELECTOR})
+      return new Set(items.keys())
+    },
     disown: async (owner, signal) => {
       await askKube(kube, {method: 'DELETE', path: `${leasesPath(namespace)}/${leaseName(owner)}`, deadlineMs, signal})
     },

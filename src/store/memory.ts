@@ -21,6 +21,7 @@ export interface MemoryStore extends Store {
 /** Several of one server are as several nodes. */
 export function openMemoryStore(server: MemoryServer, options: StoreOptions = {}): MemoryStore {
   const tell = once(options.tell)
+  const ears = {tell, notice: options.notice, heard: options.heard, server: WHERE}
   let cut = false
   let closed = false
 
@@ -99,7 +100,7 @@ export function openMemoryStore(server: MemoryServer, options: StoreOptions = {}
           for (const object of server.items(plural).values()) take(object)
           return items
         }),
-      entries$: objectStream(plural, transport(plural), reader, {...options, tell}),
+      entries$: objectStream(plural, transport(plural), reader, ears),
     }
   }
 
@@ -124,7 +125,8 @@ export function openMemoryStore(server: MemoryServer, options: StoreOptions = {}
       checkOwner(name)
       return ownership(sign(name, ttlMs), ttlMs)
     },
-    owners$: objectStream<Owner>(OWNERS, transport(OWNERS), ownerReader, {...options, tell}),
+    owners$: objectStream<Owner>(OWNERS, transport(OWNERS), ownerReader, ears),
+    signs: signal => call(signal, () => new Set(server.items(OWNERS).keys())),
     disown: (name, signal) =>
       call(signal, () => {
         if (server.items(OWNERS).has(name)) server.put(OWNERS, name, undefined)

@@ -8,6 +8,8 @@ export interface StoreOptions {
   readonly tell?: (unusable: Unusable) => void
   /** For logs and metrics. `what`: "pairs", "owners". */
   readonly notice?: (what: string, notice: Notice) => void
+  /** A sign of life of the server has come, by the watch of these. */
+  readonly heard?: (what: string) => void
 }
 
 export interface Unusable {

@@ -11,6 +11,8 @@ import type {View} from './view.ts'
 export interface ReflectOptions<F, K extends string = string> extends Projection<F, K>, Selectors {
   /** What is read, for sentences: "nodes". */
   readonly what: string
+  /** Who is asked, for sentences. @default 'the API server' */
+  readonly server?: string
   /** Objects per page of a paged list. @default 500 */
   readonly pageSize?: number
   /** Milliseconds without an event or bookmark (one a minute) until the watch is suspected and made anew. @default 90000 */
@@ -119,7 +121,7 @@ class Reflector<F, K extends string> {
         else await this.#watch(signal)
       } catch (error) {
         if (signal.aborted) return
-        await this.#fail(error instanceof ApiError ? error : bug(error), signal)
+        await this.#fail(error instanceof ApiError ? error : this.#bug(error), signal)
       }
     }
   }
@@ -213,7 +215,8 @@ class Reflector<F, K extends string> {
     } finally {
       if (progress()) this.#backoff.reset()
     }
-    if (!progress()) throw new ApiError('EPROTOCOL', `the API server ended the watch of ${this.#options.what} at once`)
+    const {what, server = API_SERVER} = this.#options
+    if (!progress()) throw new ApiError('EPROTOCOL', `${server} ended the watch of ${what} at once`)
     this.#notice({type: 'rewatch', why: 'closed'})
   }
 
@@ -255,10 +258,14 @@ class Reflector<F, K extends string> {
     this.#synced = true
     this.#emit({synced: true, items: this.#fold.items, log: this.#fold.log, at})
   }
+
+  #bug(cause: unknown): ApiError {
+    const {server = API_SERVER} = this.#options
+    return new ApiError('EPROTOCOL', `reading from ${server} failed: ${cause}`, {cause})
+  }
 }
 
-const bug = (error: unknown) =>
-  new ApiError('EPROTOCOL', `reading from the API server failed: ${error}`, {cause: error})
+const API_SERVER = 'the API server'
 
 /** How many are missing, if that is too many: the rule of the {@link Fold}, for what an earlier process knew. */
 const suspicious = (expected: number, got: number): number =>

@@ -42,6 +42,15 @@ test('network-status: the first network first, addresses without prefix lengths'
   )
 })
 
+test('network-status: what others have made and told of stays, as long as it is asked for', t => {
+  const before =
+    '[{"name":"n/green","interface":"net1","ips":["1.2.3.4"]},{"name":"n/old","interface":"net7"},{"name":"cbr0","interface":"eth0","default":true}]'
+  t.deepEqual(JSON.parse(networkStatus(undefined, [], before, ['net1', 'net3'])), [
+    {name: 'cbr0', interface: 'eth0', default: true},
+    {name: 'n/green', interface: 'net1', ips: ['1.2.3.4']},
+  ])
+})
+
 test('network-status: of a first network that is not known, what is said of it stays', t => {
   const before = '[{"name":"x","interface":"net7"},{"name":"cbr0","interface":"eth0","default":true,"ips":["1.2.3.4"]}]'
   const names = (first: InterfaceFacts | undefined, text?: string) =>

@@ -104,6 +104,43 @@ test('an address that is asked for: whose it is, and what leads there', async t 
   )
 })
 
+test('a range, a node, and what is beyond the nodes', async t => {
+  const config = {
+    ...{networks: [{backend: 'direct', pods: {noMasquerade: ['198.51.100.0/24']}}]},
+    ...{clusterCIDRs: ['10.64.0.0/16'], serviceCIDRs: ['10.96.0.0/12']},
+    ...{attachments: {enabled: false}, pairs: {enabled: false}},
+  }
+  const far = 'c 10.64.3.0/24 via 172.16.0.3'
+  const node = await startNode(t, {nodes: [SELF, B, far], config})
+  await node.has('10.64.2.0/24 via 192.168.0.2', 'fd00:64:2::/64 via fd00:100::2')
+  await node.ip('route add default via 192.168.0.254')
+  const says = async (subject: string) => (await answerOf(node, 'explain', subject)).says
+  const stands = "this node's route to 10.64.2.0/24 stands: via 192.168.0.2 dev eth0"
+  const missing =
+    "this node's route to 10.64.3.0/24 is missing: node c: pod range 10.64.3.0/24 has no route, since 172.16.0.3 is on no connected subnet of an interface that is up"
+  t.deepEqual(await says('10.64.2.0/24'), [`10.64.2.0/24 is a pod range of node b; ${stands}`])
+  t.deepEqual(await says('10.64.0.0/16'), [
+    '10.64.1.0/24 is a pod range of this node',
+    `10.64.2.0/24 is a pod range of node b; ${stands}`,
+    `10.64.3.0/24 is a pod range of node c; ${missing}`,
+  ])
+  t.deepEqual(await says('c'), ['c is a node: address 172.16.0.3, pod range 10.64.3.0/24', missing])
+  t.regex(
+    (await says('a'))[0]!,
+    /^a is this node itself: address 192\.168\.0\.1 fd00:100::1, pod range 10\.64\.1\.0\/24/,
+  )
+  const last = async (subject: string) => (await says(subject)).at(-1)!
+  t.regex(await last('10.96.0.10'), /^it is in the services' range 10\.96\.0\.0\/12 \(serviceCIDRs\): .*kube-proxy/)
+  t.is(await last('10.64.9.9'), "it is in 10.64.0.0/16 (clusterCIDRs), and in no node's pod range: no pod has it")
+  t.regex(await last('203.0.113.1'), /is masqueraded, and leaves with the node's address$/)
+  t.regex(await last('198.51.100.7'), /^it sees pods' own addresses: it is in 198\.51\.100\.0\/24 \(noMasquerade\)$/)
+  const none = await netgraft(node, 'explain', '172.31.0.0/16')
+  t.deepEqual(
+    [none.status, none.stdout],
+    [1, 'nothing is known of 172.31.0.0/16: no node has a pod range that meets it\n'],
+  )
+})
+
 test("pods' networks: what they have, what fails, and why", async t => {
   const networks = await startNetworks(t, {config: {networks: [{backend: 'direct'}]}})
   const {node} = networks

@@ -4,7 +4,7 @@ import {copyFile, mkdir, open, readFile, rename, writeFile} from 'node:fs/promis
 import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
 import {CniError} from '../../src/cni/error.ts'
-import {type ExecOptions, execPlugin, hostMountNeeded} from '../../src/cni/exec.ts'
+import {type ExecOptions, execPlugin, hostMountHidden, hostMountNeeded} from '../../src/cni/exec.ts'
 import {calls, gone, noted, pluginCall, plugins, SEARCH_PATH, script, temporary, UPSTREAM} from './exec-support.ts'
 
 const finder = (options: Partial<ExecOptions> = {}) =>
@@ -252,6 +252,14 @@ test('upstream, in a version that is newer than it', async t => {
   t.regex((await fails(t, plugin.add(twice))).message, /^"\/.*\/host-local": .*invalid CIDR address/)
 })
 
+/** What an agent with fewer capabilities than process 1 says of that. */
+async function hiddenWithout(capability: string): Promise<string> {
+  const code = `import {hostMountHidden} from ${JSON.stringify(new URL('../../src/cni/exec.ts', import.meta.url))}
+    console.log(await hostMountHidden())`
+  const args = ['--bounding-set', capability, process.execPath, '--no-warnings', '--input-type=module', '-e', code]
+  return execFileSync('setpriv', args, {encoding: 'utf8'}).trim()
+}
+
 test('programs of another mount namespace', async t => {
   const folder = await temporary(t)
   await Promise.all(['bin', 'here'].map(name => mkdir(join(folder, name))))
@@ -270,8 +278,12 @@ test('programs of another mount namespace', async t => {
   t.true(await hostMountNeeded(process))
   t.false(await hostMountNeeded('/proc/self'))
   t.false(await hostMountNeeded('/proc/0'), 'what cannot be seen cannot be entered')
+  t.false(await hostMountHidden(process))
+  t.is(await hiddenWithout('-sys_ptrace'), 'true')
 
   t.regex((await fails(t, add('hidden', bin))).message, /no program "hidden"/)
+  const unseen = await fails(t, add('hidden', bin, {options: {hostHidden: true}}))
+  t.regex(unseen.message, /; only the agent's own files are seen, not the host's: that takes CAP_SYS_PTRACE, /)
   const options = {hostMount: true, host: process}
   t.is((await add('hidden', bin, {options})).ips[0]!.address, '10.0.0.9/24')
   t.is((await add('hidden', join(bin, 'folder'), {options})).ips[0]!.address, '10.0.0.9/24')

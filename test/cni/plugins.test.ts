@@ -1,6 +1,8 @@
 /** Who serves a type. */
 import test from 'ava'
 import {CniError} from '../../src/cni/error.ts'
+import {execPlugin} from '../../src/cni/exec.ts'
+import {ProgramMissing} from '../../src/cni/find-program.ts'
 import type {NativePlugin, Plugin, PluginConfig} from '../../src/cni/plugin.ts'
 import {createPlugins} from '../../src/cni/plugins.ts'
 import {pluginCall} from './exec-support.ts'
@@ -47,4 +49,23 @@ test('native is a list of which the agent makes everything', t => {
   t.false(isNative({type: 'ptp', ipam: {type: 'dhcp'}}))
   t.false(isNative({type: 'ptp', x2: 1}))
   t.false(isNative({type: 'ptp'}, {type: 'portmap'}))
+})
+
+test('a program that is missing in the place of a type that the agent has: the sentence says what for', async t => {
+  const missing = createPlugins(
+    new Map([['bridge', {knows: () => false} as unknown as NativePlugin]]),
+    execPlugin({searchPath: '', timeoutMs: 60_000}),
+  )
+  const said = async (type: string) => {
+    const call = {...pluginCall({cniVersion: '1.0.0', name: 'net', type}), path: ['/nowhere']}
+    const error = await t.throwsAsync(missing.find({type}, call).add(call), {instanceOf: ProgramMissing})
+    return error.message
+  }
+  const absent = (type: string) =>
+    `there is no program "${type}" in "/nowhere"; install the plugin, or name its folder in CNI_PATH`
+  t.is(await said('ipvlan'), absent('ipvlan'))
+  t.is(
+    await said('bridge'),
+    `${absent('bridge')}; it is needed, as the config has a key or value that the agent's own "bridge" does not serve`,
+  )
 })

@@ -7,7 +7,8 @@ import {promisify} from 'node:util'
 import test, {type ExecutionContext} from 'ava'
 import {parse} from 'yaml'
 import {files, readRules} from '../../scripts/monitoring.ts'
-import {type Definition, TABLE} from '../../src/observe/metrics.ts'
+import type {Definition} from '../../src/observe/definition.ts'
+import {TABLE} from '../../src/observe/metrics.ts'
 import {bridgeConf} from '../agent/support/networks.ts'
 import {built} from '../agent/support/node.ts'
 import {type Cluster, startCluster} from '../agent/support/pairs.ts'
@@ -171,7 +172,7 @@ async function watching(t: ExecutionContext, cluster: Cluster): Promise<Promethe
 /** Of these a slow machine may show one for a while. */
 const OF_LOAD = ['NetgraftEventLoopDelayed', 'NetgraftAddSlow', 'NetgraftSlowToKernel']
 /** Panels of troubles, and of what happens once in an hour: agents that are well and young have none. */
-const OF_TROUBLE = /^(Alerts|Refused|Failed operations|Errors$|Whole lists)/
+const OF_TROUBLE = /^(Alerts|Refused|Failed operations|Failed calls|Errors$|Whole lists)/
 
 test('a Prometheus scrapes agents, evaluates every rule and every query of the dashboard, and only troubles raise alerts', async t => {
   t.timeout(300_000)

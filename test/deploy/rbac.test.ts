@@ -12,6 +12,7 @@ test.before(built)
 const SELDOM: Readonly<Record<string, string>> = {
   'get vnis.netgraft.dev': 'a claim of our own that the watch has not told of when it is given back',
   'get pairpods.netgraft.dev': 'a document that an earlier agent may have left',
+  'delete leases.coordination.k8s.io': 'of a node that is gone for good',
 }
 
 const NETWORKS = 'k8s.v1.cni.cncf.io/networks'

@@ -55,11 +55,26 @@ test('what is no namespace is refused in one clear sentence', async t => {
 
 test('without the capabilities it says which are needed', async t => {
   const [at] = await namespaces(t, 1)
-  const said = await child('unprivileged', [at.path], ['setpriv', '--bounding-set=-net_admin,-sys_admin'])
+  const said = await child(
+    'unprivileged',
+    [at.path],
+    ['setpriv', '--bounding-set=-net_admin,-sys_admin,-net_broadcast'],
+  )
   t.deepEqual(said, {
     change: 'link add ng-refused type bridge: operation not permitted (EPERM)',
     open: 'netlink socket cannot be opened: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed (EPERM)',
+    listen: 'netlink socket cannot be opened: CAP_NET_BROADCAST is needed (EPERM)',
   })
+})
+
+test('what was asked of a socket that could not be opened fails for that reason, whenever it is asked', async t => {
+  const file = await open('/etc/passwd', 'r')
+  t.teardown(() => file.close())
+  const kernel = Kernel.begin({netns: file.fd})
+  const [first, later] = [kernel.dump(dumpLinks()), kernel.do(deleteLink('absent'))]
+  for (const promise of [first, later]) t.like(await t.throwsAsync(promise), {code: 'EINVAL'})
+  t.like(await t.throwsAsync(kernel.dump(dumpLinks())), {code: 'EINVAL'})
+  kernel.close()
 })
 
 test('a sysctl is read and written inside the namespace, and nowhere else', async t => {

@@ -1,6 +1,10 @@
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {text} from 'node:stream/consumers'
 import test from 'ava'
 import fc from 'fast-check'
-import {createMetrics, type Definition, type Metrics, TABLE} from '../../src/observe/metrics.ts'
+import type {Definition} from '../../src/observe/definition.ts'
+import {createMetrics, type Metrics, TABLE} from '../../src/observe/metrics.ts'
 
 /** The samples of one metric, without comments and empty buckets. */
 async function samples(metrics: Metrics, name: string): Promise<string> {
@@ -126,4 +130,16 @@ test('the table keeps to the naming rules', t => {
       buckets?.toSorted((a, b) => a - b),
     )
   }
+})
+
+test('promtool has nothing against names, units and help texts', async t => {
+  const {body} = await createMetrics({version: '1', process: true}).expose()
+  const promtool = spawn('promtool', ['check', 'metrics'], {stdio: ['pipe', 'pipe', 'pipe']})
+  promtool.stdin.end(body)
+  const [said, complaints, [code]] = await Promise.all([
+    text(promtool.stdout),
+    text(promtool.stderr),
+    once(promtool, 'close'),
+  ])
+  t.deepEqual([said, complaints, code], ['', '', 0])
 })

@@ -54,16 +54,17 @@ test('each state, by interface', t => {
       'd/l > waiting ratchet (no pod with the label ratchet.primary: ")',
     ].join('\n'),
   )
-  const counts = [...countStates(states)].flatMap(([state, kinds]) =>
-    [...kinds].map(each => `${state} ${each.join(' ')}`),
+  const counts = countStates([...states.values()].flat()).map(({state, kind, waitsFor, count}) =>
+    [state, kind || waitsFor || '-', count].join(' '),
   )
   t.deepEqual(counts.sort(), [
     'building veth 2',
-    'contradiction  2',
-    'failed  1',
+    'contradiction - 2',
+    'failed - 1',
     'failed vxlan 1',
     'up veth 4',
-    'waiting  2',
+    'waiting peer 1',
+    'waiting ratchet 1',
   ])
 })
 

@@ -9,7 +9,7 @@ import {MAX_VALUE} from '../../src/store/document.ts'
 import {type EtcdStoreOptions, openEtcdStore} from '../../src/store/etcd.ts'
 import type {Unusable} from '../../src/store/options.ts'
 import {code, entry, signal, text} from './conformance.ts'
-import {type EtcdTls, folder, heard, look, PAIRS, startEtcd, thing, until} from './support.ts'
+import {type EtcdTls, folder, heard, look, PAIRS, startEtcd, thing, until, wire} from './support.ts'
 
 const start = (t: ExecutionContext, tls?: EtcdTls) => startEtcd(t.teardown.bind(t), tls)
 
@@ -53,6 +53,21 @@ test('a member that is away is passed over', async t => {
   for (let i = 0; i < 30; i++) entry(await pairs.create(`a/${i}`, thing(i), signal))
   await until('all is seen', () => seen.items?.size === 30)
   t.is((await pairs.list(signal)).size, 30)
+})
+
+test('what is deleted, or has not been renewed, goes, and nobody is told that it cannot be used', async t => {
+  const etcd = await start(t)
+  const told: Unusable[] = []
+  const store = open(t, {endpoints: [`http://127.0.0.1:${etcd.port}`], tell: unusable => told.push(unusable)})
+  const pairs = store.collection(PAIRS)
+  const [seen, owners] = [look(t, pairs.entries$), look(t, store.owners$)]
+  const sign = heard(t, store.own('node-1', {ttlMs: 1000}))
+  const {revision} = entry(await pairs.create('a/x', thing(1), signal))
+  await until('all is seen', () => seen.items?.size === 1 && owners.items?.size === 1)
+  sign.stop()
+  t.is(await pairs.delete('a/x', revision, signal), 'deleted')
+  await until('both go', () => seen.items?.size === 0 && owners.items?.size === 0)
+  t.deepEqual(told, [])
 })
 
 test("strangers' keys and bytes under the prefix harm nobody", async t => {
@@ -174,8 +189,9 @@ test('TLS, with certificates on both sides', async t => {
   await certificate('intruder', 'stranger')
   const file = (name: string) => join(path, name)
   const etcd = await start(t, {ca: file('ca.pem'), cert: file('etcd.pem'), key: file('etcd.key')})
-  const endpoints = [`https://127.0.0.1:${etcd.port}`]
-  const ask = (ca: string | undefined, name?: string) => {
+  const {port} = await wire(t, etcd.port, '127.0.0.2')
+  const ask = (ca: string | undefined, name?: string, at = `127.0.0.1:${etcd.port}`) => {
+    const endpoints = [`https://${at}`]
     const tls = {ca: ca && file(ca), ...(name !== undefined && {cert: file(`${name}.pem`), key: file(`${name}.key`)})}
     return open(t, {endpoints, tls, deadlineMs: 3000}).collection(PAIRS).read('a/x', signal)
   }
@@ -187,6 +203,11 @@ test('TLS, with certificates on both sides', async t => {
     [undefined, 'agent'],
   ] as const)
     t.regex(await code(ask(ca, name)), /^(unreachable|refused)/, `${ca} ${name}`)
+  // An address is no name that could be sent, and is held against the certificate all the same.
+  t.regex(
+    await message(ask('ca.pem', 'agent', `127.0.0.2:${port}`)),
+    /cannot be reached \(.*IP: 127\.0\.0\.2 is not in the cert's list/,
+  )
   t.regex(await message(ask('absent.pem', 'agent')), /absent\.pem" cannot be read \(ENOENT\): check store\.tls\.ca/)
   await writeFile(file('nonsense.pem'), 'nonsense')
   t.regex(await message(ask('nonsense.pem', 'agent')), /check the files in store\.tls|cannot be reached/)

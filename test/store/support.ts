@@ -101,7 +101,8 @@ export interface Wire {
   mend(): Promise<void>
 }
 
-export async function wire(t: ExecutionContext, target: number): Promise<Wire> {
+/** `address`: where it begins. */
+export async function wire(t: ExecutionContext, target: number, address = '127.0.0.1'): Promise<Wire> {
   const open = new Set<() => void>()
   let [whole, mute, port] = [true, false, 0]
   const server = createServer({noDelay: true}, near => {
@@ -121,7 +122,7 @@ export async function wire(t: ExecutionContext, target: number): Promise<Wire> {
     for (const end of open) end()
   }
   const listen = async () => {
-    await once(server.listen(port, '127.0.0.1'), 'listening')
+    await once(server.listen(port, address), 'listening')
     ;({port} = server.address() as AddressInfo)
   }
   await listen()

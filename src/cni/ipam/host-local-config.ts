@@ -49,6 +49,16 @@ export function hostLocalConfig({config, args}: Pick<PluginCall, 'config' | 'arg
   }
 }
 
+/**
+ * All that giving back needs, so that the attachment that {@link hostLocalConfig} refused can be undone. Undefined: there
+ * can be no such folder. Throws CniError.
+ */
+export function leaseFolderOf({config}: Pick<PluginCall, 'config'>): string | undefined {
+  const network = networkName(config.name)
+  const folder = config.ipam?.dataDir || DATA_DIR
+  return typeof folder === 'string' && isAbsolute(folder) && !folder.includes('\0') ? join(folder, network) : undefined
+}
+
 function networkName(value: unknown): string {
   const name = textOf(value, 'name')
   if (!NAME.test(name))

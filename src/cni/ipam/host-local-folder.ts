@@ -76,7 +76,18 @@ const late = (folder: string, signal: AbortSignal): CniError =>
     cause: signal.reason,
   })
 
-const asCniError = (cause: unknown, folder: string): CniError =>
-  cause instanceof CniError
-    ? cause
-    : new CniError('io', `the leases in ${quoted(folder)}: ${cause instanceof Error ? cause.message : cause}`, {cause})
+/** What to do about an errno, by its name. */
+const CURES: Readonly<Record<string, string>> = {
+  EROFS: 'mount the folder into the agent, writable and under the same path, or choose another ipam.dataDir',
+  EPERM: 'choose another ipam.dataDir',
+  EACCES: 'see whether the agent may write there (mode, SELinux, AppArmor)',
+  ENOSPC: 'its disk is full: make room',
+  EDQUOT: 'its quota is used up: make room',
+}
+
+function asCniError(cause: unknown, folder: string): CniError {
+  if (cause instanceof CniError) return cause
+  const cure = CURES[(cause as NodeJS.ErrnoException).code ?? '']
+  const why = `${cause instanceof Error ? cause.message : cause}${cure === undefined ? '' : `; ${cure}`}`
+  return new CniError('io', `the leases in ${quoted(folder)}: ${why}`, {cause})
+}

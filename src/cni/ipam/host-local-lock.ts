@@ -1,8 +1,9 @@
 /** The lock of a folder of leases, which the program of that name honours, too. */
-import {constants, mkdir, open} from 'node:fs/promises'
+import {constants, open} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {FileOutcome, FileStep, Files} from '../../model/files.ts'
+import {makeFolder} from '../../model/make-folder.ts'
 import {FileStepError} from './host-local-trip.ts'
 
 /** As the upstream plugin has them, less the umask. */
@@ -47,7 +48,7 @@ export async function lockFolder(
 
 /** Makes the folder and its lock file as far as they are not there. */
 async function prepareFolder(folder: string, lock: string): Promise<void> {
-  await mkdir(folder, {recursive: true, mode: MODE.folder})
+  await makeFolder(folder, MODE.folder)
   const file = await open(lock, constants.O_RDONLY | constants.O_CREAT, MODE.lock)
   await file.close()
 }

@@ -54,6 +54,8 @@ export interface Result {
 export const addressesOf = ({ips}: Result): string[] => ips.map(({address}) => address.split('/')[0]!)
 
 export class Runtime {
+  /** The plugin: the shim as it is built, or as it is installed somewhere. */
+  program = SHIM
   readonly #t: ExecutionContext
   readonly #node: TestNode
 
@@ -99,7 +101,7 @@ export class Runtime {
 
   /** The shim's process, with everything on its standard input. */
   start(verb: Verb, pod?: Pod, asked: Asked = {}): ChildProcess {
-    const child = spawn(SHIM, [], {env: this.variables(verb, pod, asked), stdio: ['pipe', 'pipe', 'inherit']})
+    const child = spawn(this.program, [], {env: this.variables(verb, pod, asked), stdio: ['pipe', 'pipe', 'inherit']})
     this.#t.teardown(() => child.kill('SIGKILL'))
     // It may end without having read.
     child.stdin!.on('error', () => {})

@@ -358,6 +358,8 @@ export class Agent {
   readonly #folder: string
   readonly #namespace: string
   readonly #env: Readonly<Record<string, string>>
+  /** What the next process runs: `dist/netgraft.js`, or a copy of it. */
+  bundle = BUNDLE
   /** Of the process that runs or ran last. */
   logs: LogLine[] = []
   stderr = ''
@@ -378,7 +380,7 @@ export class Agent {
 
   start(...args: string[]): void {
     const words = args.length > 0 ? args : ['agent', '--config', this.config]
-    const child = spawnInside(this.#namespace, [...NODE_FLAGS, BUNDLE, ...words], this.#env)
+    const child = spawnInside(this.#namespace, [...NODE_FLAGS, this.bundle, ...words], this.#env)
     const logs: LogLine[] = []
     this.logs = logs
     this.stderr = ''

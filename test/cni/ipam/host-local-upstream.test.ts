@@ -250,7 +250,8 @@ for (const [title, {ipam, steps}] of Object.entries(sequences))
       t.true(plugin.knows(at(our).config))
       const [outcome, expected] = [await ours(plugin, at(our)), await theirs('host-local', at(their))]
       const about = `step ${i}, ${JSON.stringify(step)}: ${JSON.stringify(outcome)}, theirs ${JSON.stringify(expected)}`
-      t.is('ok' in outcome, 'ok' in expected, about)
+      // With nothing to give back ours succeeds whatever the config says, so that what was refused for it can be undone.
+      if (step.verb !== 'DEL' || 'error' in outcome) t.is('ok' in outcome, 'ok' in expected, about)
       if ('ok' in outcome && 'ok' in expected) t.deepEqual(outcome.ok, expected.ok, about)
       if (step.byChance) continue
       t.deepEqual(await leasesIn(join(our, 'net')), await leasesIn(join(their, 'net')), about)

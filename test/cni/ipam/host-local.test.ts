@@ -158,6 +158,37 @@ test('host-local says when a folder cannot be used', async t => {
   }
 })
 
+test('host-local undoes what it has refused', async t => {
+  const dataDir = await temporaryFolder(t)
+  const whole = configOf(dataDir)
+  await plugin().add(callOf({id: 'a', config: whole}))
+  for (const ipam of [{subnet: '10.1.0.0'}, {ranges: 'x'}, {}, {subnet: '10.1.0.0/24', routes: [{dst: 'x'}]}]) {
+    const config = configOf(dataDir, {ranges: undefined, ...ipam})
+    await t.throwsAsync(plugin().add(callOf({id: 'b', config})), {instanceOf: CniError})
+    await t.notThrowsAsync(plugin().del(callOf({id: 'b', config})), JSON.stringify(ipam))
+  }
+  await t.notThrowsAsync(plugin().del(callOf({id: 'b', config: configOf(dataDir, {dataDir: 7})})))
+  const given = async () => (await readdir(join(dataDir, 'net'))).filter(name => name.startsWith('10.'))
+  t.deepEqual(await given(), ['10.1.0.2'])
+  // What it has given out is not forgotten.
+  await t.throwsAsync(plugin().del(callOf({id: 'a', config: configOf(dataDir, {subnet: '10.1.0.0'})})))
+  t.deepEqual(await given(), ['10.1.0.2'])
+})
+
+test('host-local says what to do where the folder cannot be made, and has nothing to give back there', async t => {
+  const config = configOf('/sys/leases')
+  const error = await t.throwsAsync(plugin().add(callOf({config})), {instanceOf: CniError})
+  t.is(error.code, 'io')
+  t.regex(
+    error.message,
+    /^the leases in "\/sys\/leases\/net": E(PERM|ROFS|ACCES): .*; (choose another ipam.dataDir|.* ipam.dataDir|see .*)$/,
+  )
+  await t.notThrowsAsync(plugin().del(callOf({config})))
+  // Its addresses are kept somewhere that is not seen from here.
+  const prevResult = {cniVersion: '1.0.0', ips: [{address: '10.1.0.2/24'}]}
+  await t.throwsAsync(plugin().del(callOf({config: {...config, prevResult}})), {instanceOf: CniError})
+})
+
 test('host-local tidies up what killed processes left beside the folder, and copes with who takes its own', async t => {
   const dataDir = await temporaryFolder(t)
   const drafts = async () => (await readdir(dataDir)).filter(name => name.endsWith('.lease')).sort()

@@ -1,5 +1,6 @@
 /** What a PromQL expression names, held against the table of metrics. Read well enough for expressions of our own. */
-import {type Definition, TABLE} from '../../../src/observe/metrics.ts'
+import type {Definition} from '../../../src/observe/definition.ts'
+import {TABLE} from '../../../src/observe/metrics.ts'
 
 interface Selector {
   /** "netgraft_routes". */

@@ -62,6 +62,7 @@ export async function openAgent(
       config,
       log,
       searchPath: '/usr/sbin:/usr/bin:/sbin:/bin',
+      waiting: () => {},
       site: async () => ({ranges: ranges.map(parseCidr), mtu: {4: 1400, 6: 1400}}),
       masquerade: masquerading,
       networks: further ? {...NO_NETWORKS, atStart: async () => ({more: further})} : NO_NETWORKS,
