@@ -37,7 +37,7 @@ export interface ReflectOptions<F, K extends string = string> extends Projection
 export type Notice =
   /** A whole list has been taken over; `streamed` as initial events of a watch. Not the first: a relist. */
   | {readonly type: 'listed'; readonly items: number; readonly ms: number; readonly streamed: boolean}
-  /** The server does not do streaming lists: paged ones from now on. */
+  /** The server does not do streaming lists, or fails to: paged ones from now on, or this time. */
   | {readonly type: 'paged'; readonly reason: string}
   /** Most items are missing from a list: kept until a second one, after `retryMs`, confirms it. */
   | {readonly type: 'held'; readonly held: number; readonly items: number; readonly retryMs: number}
@@ -100,7 +100,8 @@ class Reflector<F, K extends string> {
   #synced = false
   /** A first list that was too short to be believed has been seen. */
   #doubted = false
-  #streaming = true
+  /** How everything is read: as a streaming list, page by page this time, or always so. */
+  #reading: 'streamed' | 'paged once' | 'paged' = 'streamed'
 
   constructor(transport: ListWatchTransport, options: ReflectOptions<F, K>, emit: (view: View<K, F>) => void) {
     this.#transport = transport
@@ -117,7 +118,7 @@ class Reflector<F, K extends string> {
     this.#emit({synced: false, reason: `the ${this.#options.what} are being read for the first time`})
     while (!signal.aborted) {
       try {
-        if (this.#revision === undefined && !this.#streaming) await this.#list(signal)
+        if (this.#revision === undefined && this.#reading !== 'streamed') await this.#list(signal)
         else await this.#watch(signal)
       } catch (error) {
         if (signal.aborted) return
@@ -143,7 +144,9 @@ class Reflector<F, K extends string> {
     for (const limit of [pageSize, pageSize, undefined]) {
       const query = {...this.#selectors, limit, resourceVersion: this.#synced ? undefined : '0'}
       try {
-        return await this.#adopt(await readPages(this.#transport, query, this.#fold, signal), signal)
+        await this.#adopt(await readPages(this.#transport, query, this.#fold, signal), signal)
+        if (this.#reading === 'paged once') this.#reading = 'streamed'
+        return
       } catch (error) {
         if (!isGone(error) || limit === undefined) throw error
         this.#notice({type: 'failed', error, gone: true, retryMs: 0})
@@ -190,14 +193,16 @@ class Reflector<F, K extends string> {
 
   /**
    * undefined: the server has no streaming lists, which is remembered. It may say so, or ignore what it does not know:
-   * then it sends events, but instead of the bookmark that ends the initial ones another one, the end, or silence.
+   * then it sends events, but instead of the bookmark that ends the initial ones another one, the end, or silence. One
+   * that fails to (500: its etcd is older than 3.4.31 or 3.5.13) is asked again at the next list.
    */
   async #initial(events: AsyncIterator<WatchEvent>): Promise<Snapshot<F, K> | undefined> {
     try {
       return await readInitial(events, this.#fold)
     } catch (error) {
-      if (!(error instanceof Silence || error instanceof NoStreaming || isRefusal(error))) throw error
-      this.#streaming = false
+      const failed = error instanceof ApiError && error.status === 500
+      if (!(failed || error instanceof Silence || error instanceof NoStreaming || isRefusal(error))) throw error
+      this.#reading = failed ? 'paged once' : 'paged'
       this.#notice({type: 'paged', reason: error.message})
       return undefined
     }

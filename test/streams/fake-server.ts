@@ -27,7 +27,7 @@ export class FakeServer implements ListWatchTransport {
   /** Thrown by the next requests, one each. */
   readonly failures: unknown[] = []
   /** What it makes of `sendInitialEvents`. */
-  streaming: 'honours' | 'refuses' | 'ignores' | 'ends' | 'stalls' = 'honours'
+  streaming: 'honours' | 'refuses' | 'fails' | 'ignores' | 'ends' | 'stalls' = 'honours'
   /** New watches get nothing. */
   silent = false
   #things = new Map<string, Thing>()
@@ -117,6 +117,7 @@ export class FakeServer implements ListWatchTransport {
 
   #begin(connection: Connection): void {
     if (this.streaming === 'refuses') throw new ApiError('ESTATUS', 'the fake has no streaming lists', {status: 422})
+    if (this.streaming === 'fails') throw new ApiError('ESTATUS', 'RequestWatchProgress is disabled', {status: 500})
     for (const object of this.#things.values()) connection.push({type: 'ADDED', object, at: 1})
     if (this.streaming === 'honours') connection.push(this.#bookmarked({'k8s.io/initial-events-end': 'true'}))
     else if (this.streaming === 'ignores') connection.push(this.#bookmarked())

@@ -99,6 +99,24 @@ for (const streaming of ['refuses', 'ignores', 'ends', 'stalls'] as const) {
   })
 }
 
+test('a server that fails to stream a list is read page by page this time, and asked again the next time', async t => {
+  const server = serverWith({a: 1, b: 2, c: 3})
+  server.streaming = 'fails'
+  const {shows, notices, noticed} = watched(t, server, {pageSize: 2})
+  await shows({a: 1, b: 2, c: 3})
+  t.deepEqual(
+    notices.map(({type}) => type),
+    ['paged', 'listed'],
+  )
+  server.streaming = 'honours'
+  server.replace({a: 9})
+  server.cut()
+  await shows({a: 9})
+  await noticed('listed', 2)
+  t.is(server.watches.filter(query => query.sendInitialEvents).length, 2)
+  t.is(server.lists.length, 2)
+})
+
 test('selectors go with every request', async t => {
   const server = serverWith({a: 1})
   server.streaming = 'refuses'
