@@ -1,37 +1,17 @@
 /** Pairs of pods: what this node tells of its own, what all of them come to, and the links that follow. */
-import {setImmediate} from 'node:timers/promises'
-import {isDeepStrictEqual} from 'node:util'
-import {
-  defer,
-  EMPTY,
-  filter,
-  first,
-  map,
-  merge,
-  mergeMap,
-  type Observable,
-  retry,
-  Subject,
-  switchMap,
-  tap,
-  throttleTime,
-  timer,
-} from 'rxjs'
-import {isFurther, type PlannedParent} from '../cni/journal.ts'
+import {defer, EMPTY, filter, first, merge, type Observable, retry, switchMap, tap, throttleTime, timer} from 'rxjs'
 import {createSerial} from '../cni/serial.ts'
 import type {KubeClient} from '../kube/client.ts'
 import type {Config} from '../model/config.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
-import type {Ip} from '../model/ip.ts'
-import type {KernelState, KernelView} from '../model/kernel.ts'
+import type {KernelView} from '../model/kernel.ts'
 import type {Logger} from '../model/logger.ts'
 import type {NamespaceKernel} from '../model/namespace.ts'
 import type {Link} from '../model/net.ts'
-import type {Endpoint, PairKey, PodKey} from '../model/pair.ts'
+import type {PairKey, PodKey} from '../model/pair.ts'
 import {Kernel} from '../netlink/kernel.ts'
 import {namespaceKernel} from '../netlink/namespace.ts'
 import type {Metrics} from '../observe/metrics.ts'
-import {pairOf} from '../pairs/links.ts'
 import {coalesceByKey} from '../streams/keyed.ts'
 import type {View} from '../streams/view.ts'
 import type {AdminBoard} from './admin-board.ts'
@@ -41,9 +21,8 @@ import type {OpenFront} from './cni-open.ts'
 import {createPairPass, createStanding, type PairReport} from './pair-build.ts'
 import {pairCounter} from './pair-count.ts'
 import {createPairFacts} from './pair-facts.ts'
-import {createFirstLook} from './pair-first-look.ts'
 import type {PairGate} from './pair-gate.ts'
-import {underlay$} from './pair-node.ts'
+import {createOwnNode} from './pair-node.ts'
 import {storeUpkeep} from './pair-objects.ts'
 import {createPairPodPass, type PairPod} from './pair-pods.ts'
 import {publishing} from './pair-publish.ts'
@@ -51,8 +30,9 @@ import {createPairRecord} from './pair-record.ts'
 import {scan, scanAll} from './pair-scan.ts'
 import {openPairStore, type PairStore} from './pair-store.ts'
 import {telling} from './pair-telling.ts'
-import {deviceOf, parentOf, underlayOf} from './pair-underlay.ts'
+import {deviceOf} from './pair-underlay.ts'
 import {vniUpkeep} from './pair-vnis.ts'
+import {createPairWakes} from './pair-wakes.ts'
 import type {SandboxPorts} from './pod-sandbox.ts'
 import type {Pods} from './pods.ts'
 
@@ -80,8 +60,6 @@ const REST_MS = 20
 const COUNT_MS = 1000
 /** Pairs that are worked on at once, and pods that are looked through: each holds threads of the kernel's sockets. */
 const AT_ONCE = 8
-/** Pods of other nodes that are taken in at once when there are many. */
-const SLICE = 500
 
 /** `changes$`: entries of the journal. One stream that never ends by itself, and never fails. */
 export function pairs(open: OpenFront, changes$: Observable<EntryChange>, edges: PairEdges): Observable<unknown> {
@@ -116,164 +94,29 @@ function flow(
 ): Observable<unknown> {
   const {config, pods, gate, log, metrics} = edges
   const {attachments, namespaces} = open
-  const {port, vnis: range, parent, isolation, grants} = config.pairs
+  const {port, vnis: range, isolation, grants} = config.pairs
   const resyncMs = config.kernel.resyncSeconds * 1000
-  const podDue = new Subject<PodKey>()
-  const publishDue = new Subject<PodKey>()
-  const pairDue = new Subject<PairKey>()
-  const tellDue = new Subject<PodKey>()
-  const forgotten = new Subject<PodKey>()
-  const pageDue = new Subject<PairKey>()
-  const vniDue = new Subject<undefined>()
 
   const mayPair = (from: string, to: string) =>
     !isolation || grants.some(grant => grant.from === from && grant.to === to)
   const facts = createPairFacts({self, rules: {mayPair}, port, vnis: range, isHere: pod => pods.items.has(pod)})
   const record = createPairRecord(facts, log, metrics)
   const standing = createStanding(namespaces, attachments.boot)
-  const scanning = {standing, found: (key: PairKey) => pairDue.next(key), log}
+  const node = createOwnNode(self, edges)
   const told = new Map<PodKey, PairPod>()
-  /** What this node is, as tunnels see it. */
-  let state: KernelState | undefined
-  let addresses: readonly Ip[] = []
+  const wakes = createPairWakes({...edges, self, store, facts, record, standing, node, told, changes$, resyncMs})
+  const {queues, firstLook, touch, forget} = wakes
+  const scanning = {standing, found: (key: PairKey) => queues.pairs.next(key), log}
 
-  const isNamed = (pod: PodKey): boolean => facts.pairsOf(pod).length > 0
-  /** Whether what is told of it no longer follows from whether others name it. */
-  const isOutdated = (pod: PodKey): boolean => {
-    const endpoint = facts.local.get(pod)
-    if (isNamed(pod)) return endpoint === undefined && pods.items.get(pod)?.hostNetwork === false
-    return endpoint !== undefined && endpoint.declarations.length === 0 && endpoint.ratchetName === undefined
-  }
-  /** `own`: the pod whose telling has touched all that. */
-  const touch = (touched: {readonly pairs: ReadonlySet<PairKey>; readonly pods: ReadonlySet<PodKey>}, own?: PodKey) => {
-    for (const key of touched.pairs) {
-      record.look(key)
-      if (facts.here.has(key) || standing.of(key).length > 0) pairDue.next(key)
-      pageDue.next(key)
-    }
-    for (const pod of touched.pods) {
-      if (!pods.items.has(pod)) continue
-      tellDue.next(pod)
-      if (pod !== own && isOutdated(pod)) podDue.next(pod)
-    }
-    if (touched.pairs.size > 0) vniDue.next(undefined)
-    // Whose numbers are to be given back has to be told from a dead node.
-    if (facts.local.size > 0 || facts.hasOwnClaim) store.live()
-  }
-  const forget = (pod: PodKey): void => {
-    told.delete(pod)
-    forgotten.next(pod)
-    touch(facts.forget(pod), pod)
-  }
-
-  /** That are here, or of which an earlier process has told. */
-  const ownPods = () => new Set([...pods.items.keys(), ...store.own()])
-
-  const firstLook = createFirstLook(store.podsKnown)
-  let [arePodsKnown, areEndpointsKnown] = [false, false]
-  /** Who only is named is not known to be before all of that is. */
-  const beginFirstLook = () => {
-    if (firstLook.isBegun || !arePodsKnown || !areEndpointsKnown) return
-    firstLook.begin(pods.items.keys())
-    for (const pod of pods.items.keys()) podDue.next(pod)
-  }
-
-  const inputs$ = merge(
-    store.changes$({
-      endpoints: async (items, keys) => {
-        const list = [...(keys ?? new Set([...items.keys(), ...facts.pods]))]
-        for (let i = 0; i < list.length; i += SLICE) {
-          if (i > 0) await setImmediate()
-          const slice = list.slice(i, i + SLICE)
-          touch(facts.takeEndpoints(items, slice))
-          for (const pod of slice) if (pods.items.has(pod) || items.get(pod)?.value.spec.node === self) podDue.next(pod)
-        }
-        areEndpointsKnown = true
-        beginFirstLook()
-      },
-      claims: (items, keys) =>
-        touch(facts.takeClaims(items, keys ?? [...items.keys(), ...[...facts.claims.keys()].map(String)])),
-      alive: nodes => {
-        touch(facts.takeAlive(nodes))
-        vniDue.next(undefined)
-      },
-    }),
-    pods.changed$.pipe(
-      tap(key => {
-        arePodsKnown = true
-        const keys = key === undefined ? new Set([...pods.items.keys(), ...told.keys()]) : [key]
-        for (const pod of keys) {
-          if (!pods.items.has(pod)) forget(pod)
-          podDue.next(pod)
-        }
-        firstLook.onlyOf(pod => pods.items.has(pod))
-        beginFirstLook()
-      }),
-    ),
-    changes$.pipe(
-      tap(({before, entry}) => {
-        const plan = (entry ?? before)?.plan
-        if (!plan?.pod || isFurther(plan)) return
-        podDue.next(`${plan.pod.namespace}/${plan.pod.name}`)
-      }),
-    ),
-    underlay$(self, edges).pipe(
-      tap(known => {
-        state = known.state
-        addresses = known.addresses
-        for (const pod of known.changed ? ownPods() : movedElsewhere()) podDue.next(pod)
-      }),
-    ),
-    edges.vanished$.pipe(
-      mergeMap((gone): Iterable<PairKey> => {
-        if (gone === 'some') return facts.here
-        const key = pairOf(gone)
-        return key === undefined ? [] : [key]
-      }),
-      // With a pod that is taken down its links go first.
-      mergeMap(key => timer(REST_MS).pipe(map(() => key))),
-      tap(key => facts.here.has(key) && pairDue.next(key)),
-    ),
-    store.ready$.pipe(
-      tap(() => {
-        for (const key of [...facts.here, ...standing.pairs]) pairDue.next(key)
-        for (const pod of ownPods()) podDue.next(pod)
-        vniDue.next(undefined)
-      }),
-    ),
-    timer(resyncMs, resyncMs).pipe(
-      tap(() => {
-        for (const key of facts.here) pairDue.next(key)
-        for (const pod of new Set([...facts.local.keys(), ...store.own()])) podDue.next(pod)
-        vniDue.next(undefined)
-      }),
-    ),
-    scanAll(open, scanning),
-  )
-
-  const underlay = (own: PlannedParent | undefined): Endpoint['underlay'] =>
-    state ? underlayOf(state, addresses, own ? parentOf(own) : parent) : {}
-  /** Pods of which tunnels start from somewhere of their own that is no longer as they have been told of it. */
-  const movedElsewhere = (): readonly PodKey[] => {
-    const found = new Map<string, Endpoint['underlay']>()
-    return [...told].flatMap(([key, {sandbox, endpoint}]) => {
-      const own = sandbox?.first?.plan.parent
-      if (!own || !endpoint) return []
-      const text = JSON.stringify(own)
-      const now = found.get(text) ?? underlay(own)
-      found.set(text, now)
-      return isDeepStrictEqual(now, endpoint.underlay) ? [] : [key]
-    })
-  }
   const podPass = createPairPodPass({
     attachments,
     namespaces,
     self,
     log,
-    isNamed,
+    isNamed: pod => facts.pairsOf(pod).length > 0,
     collection: store.endpoints,
     pod: key => pods.items.get(key),
-    underlay: plan => underlay(plan?.parent),
+    underlay: plan => node.underlay(plan?.parent),
     stored: key => store.endpoint(key),
     before: key => facts.local.get(key),
     findSandbox: edges.findSandbox,
@@ -282,7 +125,7 @@ function flow(
       // It may have gone while it was looked at, and have been told of after that.
       if (!pod.pod) {
         forget(key)
-        return publishDue.next(key)
+        return queues.publications.next(key)
       }
       const before = told.get(key)?.sandbox
       told.set(key, pod)
@@ -290,7 +133,7 @@ function flow(
       if (sandbox && !sandbox.first && before?.containerId !== sandbox.containerId) scan(sandbox, scanning)
       touch(facts.tell(key, endpoint), key)
       firstLook.ends(key)
-      publishDue.next(key)
+      queues.publications.next(key)
     },
   })
   const lookAt = (key: PodKey, signal: AbortSignal): Promise<PairPod> => {
@@ -299,9 +142,9 @@ function flow(
   }
   /** Why. */
   const unseen = new Map<PodKey, string>()
-  const pods$ = podDue.pipe(
+  const pods$ = queues.pods.pipe(
     // What is told of a pod is not to change because of what is only not known yet.
-    filter(() => state !== undefined && arePodsKnown),
+    filter(() => node.state !== undefined && wakes.arePodsKnown),
     coalesceByKey<PodKey, PairPod>(lookAt, {
       failed: ({error}) => error !== undefined,
       over: ({pod, error}) => pod === undefined && error === undefined,
@@ -322,24 +165,22 @@ function flow(
     self,
     store,
     wanted: key => facts.local.get(key),
-    changed: key => tellDue.next(key),
+    changed: key => queues.tellings.next(key),
     log,
   })
-  const published$ = publishDue.pipe(publication.publish)
 
-  const room = createSerial(AT_ONCE)
   const pairPass = createPairPass({
     attachments,
     namespaces,
     host,
     standing,
-    room,
+    room: createSerial(AT_ONCE),
     planOf: facts.planOf,
     isReady: () => store.isReady,
     sandboxOf: pod => told.get(pod)?.sandbox,
-    device: local => state && deviceOf(state, local),
+    device: local => node.state && deviceOf(node.state, local),
   })
-  const pairs$ = pairDue.pipe(
+  const pairs$ = queues.pairs.pipe(
     coalesceByKey<PairKey, PairReport>(pairPass, {
       failed: ({failed}) => failed,
       over: ({plan, failed}) => plan === undefined && !failed,
@@ -349,32 +190,10 @@ function flow(
     }),
     tap(report => {
       record.hear(report)
-      for (const {pod} of report.plan?.ends ?? []) tellDue.next(pod)
-      pageDue.next(report.key)
+      for (const {pod} of report.plan?.ends ?? []) queues.tellings.next(pod)
+      queues.pages.next(report.key)
     }),
   )
-
-  const vnis$ = vniDue.pipe(
-    vniUpkeep({facts, self, range, store, note: (vni, claim) => touch(facts.noteClaim(vni, claim)), log, metrics}),
-  )
-
-  const unknown = (): string | undefined => (store.isReady ? undefined : store.unknown().reason)
-  edges.board.pairs = {
-    list: () =>
-      listPairs({facts, told, progressOf: record.progressOf, untold: publication.troubles, unknown: unknown()}),
-    store: () => ({ready: store.isReady, reason: unknown() ?? store.trouble}),
-  }
-
-  const pages$ = storeUpkeep(
-    {self, store, facts, record, resyncMs, nodes$: edges.nodes$, ask: pods.ask, log, metrics},
-    pageDue,
-  )
-
-  gate.onWait(key => {
-    podDue.next(key)
-    tellDue.next(key)
-  })
-  const tell$ = telling({...edges, store, facts, record, told, lasting: publication.lasting}, tellDue)
 
   const counter = pairCounter({
     statesOf: key => {
@@ -387,11 +206,34 @@ function flow(
     isAliveKnown: () => facts.isAliveKnown,
     metrics,
   })
-  const counted$ = merge(podDue, tellDue, forgotten).pipe(
-    tap(counter.look),
-    throttleTime(COUNT_MS, undefined, {trailing: true}),
-    tap(counter.count),
-  )
 
-  return merge(counted$, tell$, pages$, vnis$, pairs$, published$, pods$, inputs$)
+  const unknown = (): string | undefined => (store.isReady ? undefined : store.unknown().reason)
+  edges.board.pairs = {
+    list: () =>
+      listPairs({facts, told, progressOf: record.progressOf, untold: publication.troubles, unknown: unknown()}),
+    store: () => ({ready: store.isReady, reason: unknown() ?? store.trouble}),
+  }
+  gate.onWait(key => {
+    queues.pods.next(key)
+    queues.tellings.next(key)
+  })
+
+  // Who takes out of the queues goes before who puts in.
+  return merge(
+    merge(queues.pods, queues.tellings, queues.forgotten).pipe(
+      tap(counter.look),
+      throttleTime(COUNT_MS, undefined, {trailing: true}),
+      tap(counter.count),
+    ),
+    telling({...edges, store, facts, record, told, lasting: publication.lasting}, queues.tellings),
+    storeUpkeep({...edges, self, store, facts, record, resyncMs, ask: pods.ask}, queues.pages),
+    queues.vnis.pipe(
+      vniUpkeep({facts, self, range, store, note: (vni, claim) => touch(facts.noteClaim(vni, claim)), log, metrics}),
+    ),
+    pairs$,
+    queues.publications.pipe(publication.publish),
+    pods$,
+    wakes.inputs$,
+    scanAll(open, scanning),
+  )
 }
