@@ -1,5 +1,5 @@
 /** Networks of real containers: at their start, while they run, and gone with them. */
-import {rmSync} from 'node:fs'
+import {existsSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import test from 'ava'
 import {built} from '../agent/support/node.ts'
@@ -152,6 +152,8 @@ serial('the journal is lost: the sandbox is found, and what stands in it is take
   await networks.told(a, 'attached default/blue new', `attached default/green ${GREEN}`)
   networks.annotate(a, {[NPWG]: null, networks: null})
   await networks.has(a)
+  // With the journal what is half-done would be lost, too.
+  await networks.told(a)
 
   // Nor is a pod forgotten that asks for nothing any more.
   await node.agent.kill()
@@ -245,6 +247,7 @@ serial('pods start while the API server is away', async t => {
   kubelet.declare('b', BOTH)
   kubelet.declare('plain')
   const one = await kubelet.start('one', BOTH)
+  await node.until(() => existsSync(join(node.agent.state, 'nodes.json')))
   await node.api.faults.down()
   // What the runtime hands over is enough, with the definitions that have been seen.
   const a = await kubelet.run('a')

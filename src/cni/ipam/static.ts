@@ -23,6 +23,12 @@ export const staticIpam = (): NativePlugin => ({
   del: async () => {},
 })
 
+/** Whether it gives addresses that the config's author has not written down. Of a config that may have anything in it. */
+export function givesWhatIsAsked({config: {runtimeConfig, args: ofConfig}, args}: PluginCall): boolean {
+  const {cni} = (ofConfig ?? {}) as {readonly cni?: {readonly ips?: unknown}}
+  return [runtimeConfig?.ips, cni?.ips, envArgs(args, ['IP']).IP].some(ips => `${ips ?? ''}` !== '')
+}
+
 /** Of a key that is not served, or spelled in another way, the program of that name knows more. */
 const knows = ({ipam, ...config}: PluginConfig): boolean =>
   plainlySpelled(config, ['ipam', 'runtimeConfig', 'args']) &&

@@ -2,7 +2,8 @@
 import {quoted} from '../../model/errors.ts'
 import {type Cidr, Ip, parseCidr} from '../../model/ip.ts'
 import {CniError} from '../error.ts'
-import type {NativePlugin, PluginCall, PluginConfig} from '../plugin.ts'
+import {givesWhatIsAsked} from '../ipam/static.ts'
+import type {NativePlugin, PluginCall} from '../plugin.ts'
 import {checkVeth} from './check.ts'
 import {dnsOf, flag, ipamType, knower, linkName, macArgument, macIn, mtuOf} from './config.ts'
 import {type Lease, type LeasedIp, type LeasedRoute, subnetOf} from './lease.ts'
@@ -52,12 +53,13 @@ function plan(call: PluginCall): VethPlan {
     hostMac: randomHostMac(),
     podMac: mac ?? randomMac(),
     macIsOwn: mac === undefined,
-    bridge: bridgeOf(config, mtu),
+    bridge: bridgeOf(call, mtu),
     ...(mtu !== undefined && {mtu}),
   }
 }
 
-function bridgeOf(config: PluginConfig, mtu: number | undefined): BridgePlan {
+function bridgeOf(call: PluginCall, mtu: number | undefined): BridgePlan {
+  const {config} = call
   const isGateway = flag(config, 'isGateway')
   const isDefaultGateway = flag(config, 'isDefaultGateway')
   const hairpin = flag(config, 'hairpinMode')
@@ -73,7 +75,7 @@ function bridgeOf(config: PluginConfig, mtu: number | undefined): BridgePlan {
     hairpin,
     isGateway: (isGateway || isDefaultGateway) && ipamType(config) !== undefined,
     // The other types of IPAM give out of ranges that the config names.
-    anySubnet: ipamType(config) === 'static',
+    anySubnet: ipamType(config) === 'static' && givesWhatIsAsked(call),
     forceAddress: flag(config, 'forceAddress'),
     ...(mtu !== undefined && {mtu}),
   }

@@ -31,7 +31,7 @@ export interface BridgePlan {
   readonly hairpin: boolean
   /** It has the pods' gateway addresses. */
   readonly isGateway: boolean
-  /** The gateways' subnets may be those that a pod has asked for. */
+  /** The gateways' subnets follow from what the pod has asked for. */
   readonly anySubnet: boolean
   /** Addresses that stand in the way of a gateway's are removed. */
   readonly forceAddress: boolean
