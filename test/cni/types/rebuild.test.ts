@@ -211,8 +211,11 @@ test('a lease that was lost is taken again, unless it is another pod’s by now'
   )
 })
 
-/** The kernel tells a bridge of its ports' carriers when it has the time: waits for that, but not for ever. */
+/**
+ * The kernel looks after 100 links' carriers a second at most (MAX_DO_DEV_PER_LOOP), of all namespaces together: waits for
+ * that, but not for ever.
+ */
 async function settledAs(world: OurWorld, wanted: readonly string[]): Promise<string[]> {
-  for (let n = 0; n < 100 && stateOf(world).sort().join() !== wanted.join(); n++) await sleep(100)
+  for (let n = 0; n < 500 && stateOf(world).sort().join() !== wanted.join(); n++) await sleep(100)
   return stateOf(world).sort()
 }
