@@ -45,29 +45,44 @@ const [storeName, where, cyclesText] = process.argv.slice(2) as [string, string,
 const signal = new AbortController().signal
 const nodeNames = Array.from({length: NODES}, (_, n) => `node-${n}` as NodeName)
 
+interface Holder {
+  readonly node: NodeName
+  readonly pair: PairKey
+}
+
 /** By number: whose it is, as those know who take and give back. */
-const holders = new Map<string, PairKey>()
+const holders = new Map<string, Holder>()
+/** By number: how often it was taken or given back. */
+const changes = new Map<string, number>()
 let [collisions, lost] = [0, 0]
 
 /** Notes each VNI as taken after the store has said so, and as free before the store is asked to. */
-const guarded = (collection: Collection<VniDocument>): Collection<VniDocument> => ({
-  ...collection,
-  create: async (key, value, signal) => {
-    const outcome = await collection.create(key, value, signal)
-    if (outcome === 'exists') lost++
-    else if (holders.has(key)) collisions++
-    else holders.set(key, value.spec.pair)
-    return outcome
-  },
-  delete: async (key, revision, signal) => {
-    const holder = holders.get(key)
-    holders.delete(key)
-    const outcome = await collection.delete(key, revision, signal)
-    // It is somebody else's, or was given back before.
-    if (outcome === 'changed' && holder && !holders.has(key)) holders.set(key, holder)
-    return outcome
-  },
-})
+const guarded = (self: NodeName, collection: Collection<VniDocument>): Collection<VniDocument> => {
+  const changed = (key: string) => changes.set(key, (changes.get(key) ?? 0) + 1)
+  return {
+    ...collection,
+    create: async (key, value, signal) => {
+      const outcome = await collection.create(key, value, signal)
+      if (outcome === 'exists') lost++
+      else {
+        if (holders.has(key)) collisions++
+        else holders.set(key, {node: self, pair: value.spec.pair})
+        changed(key)
+      }
+      return outcome
+    },
+    delete: async (key, revision, signal) => {
+      const [holder, before] = [holders.get(key), changes.get(key)]
+      const isOwn = holder?.node === self
+      if (isOwn) holders.delete(key)
+      const outcome = await collection.delete(key, revision, signal)
+      // It was given back before, and has been taken anew by this node.
+      if (outcome === 'changed' && isOwn && changes.get(key) === before) holders.set(key, holder)
+      if (outcome === 'deleted') changed(key)
+      return outcome
+    },
+  }
+}
 
 async function openStores(): Promise<{readonly stores: readonly Store[]; readonly close: () => void}> {
   if (storeName === 'etcd') {
@@ -118,7 +133,7 @@ async function playNode(self: NodeName, store: Store, cycles: number) {
     wake()
   })
   const pass = createVniPass({
-    ...{facts, self, range: RANGE, collection: guarded(collection)},
+    ...{facts, self, range: RANGE, collection: guarded(self, collection)},
     stored: key => items.get(key),
     note: (vni, claim) => void facts.noteClaim(vni, claim),
   })

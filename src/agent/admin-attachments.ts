@@ -3,6 +3,7 @@ import type {AttachmentState} from '../attach/status.ts'
 import type {Entry} from '../cni/journal.ts'
 import type {AdminAttachment} from '../model/admin.ts'
 import type {PodKey} from '../streams/pods.ts'
+import type {CniRefusal} from './cni-refusals.ts'
 import type {PodReport} from './pod-pass.ts'
 
 export interface AttachmentsKnown {
@@ -11,17 +12,19 @@ export interface AttachmentsKnown {
   readonly reports: ReadonlyMap<PodKey, Pick<PodReport, 'states'>>
   /** Why what is being removed has not gone. */
   readonly trouble: (plan: Entry['plan']) => string | undefined
+  /** Of a pod that has not started. */
+  readonly refusal: (pod: PodKey) => CniRefusal | undefined
 }
 
 /** By pod, then as they were begun. */
-export function listAttachments({entries, reports, trouble}: AttachmentsKnown): AdminAttachment[] {
+export function listAttachments({entries, reports, trouble, refusal}: AttachmentsKnown): AdminAttachment[] {
   const standing = [...entries].map(entry => {
     const {pod} = entry.plan
     const states = pod ? (reports.get(`${pod.namespace}/${pod.name}`)?.states ?? []) : []
     return ofEntry(entry, trouble(entry.plan) ?? toldOf(entry, states))
   })
   const missing = [...reports].flatMap(([pod, {states}]) =>
-    states.flatMap(state => (state.state === 'attached' ? [] : [ofState(pod, state)])),
+    states.flatMap(state => (state.state === 'attached' ? [] : [ofState(pod, state, refusal(pod))])),
   )
   return [...standing, ...missing].sort(
     (a, b) => compare(a.pod, b.pod) || compare(a.since ?? LAST, b.since ?? LAST) || compare(a.interface, b.interface),
@@ -57,12 +60,20 @@ function ofEntry({plan, state, result}: Entry, trouble: string | undefined): Adm
   }
 }
 
-const ofState = (pod: PodKey, {name, interface: ifname, state, reason}: AttachmentState): AdminAttachment => ({
-  pod,
-  ...(ifname !== undefined && {interface: ifname}),
-  network: name,
-  types: [],
-  addresses: [],
-  state: state as 'pending' | 'failed',
-  ...(reason !== undefined && {trouble: reason}),
-})
+function ofState(
+  pod: PodKey,
+  {name, interface: ifname, state, reason}: AttachmentState,
+  refusal: CniRefusal | undefined,
+): AdminAttachment {
+  const refused = state === 'pending' && refusal ? `its last ADD was refused: ${refusal.reason}` : undefined
+  const trouble = [reason, refused].filter(text => text !== undefined).join('; ')
+  return {
+    pod,
+    ...(ifname !== undefined && {interface: ifname}),
+    network: name,
+    types: [],
+    addresses: [],
+    state: state as 'pending' | 'failed',
+    ...(trouble !== '' && {trouble}),
+  }
+}

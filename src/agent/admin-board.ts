@@ -7,6 +7,7 @@ import type {PodKey} from '../streams/pods.ts'
 import type {Notice} from '../streams/reflector.ts'
 import type {View} from '../streams/view.ts'
 import type {OpenFront} from './cni-open.ts'
+import {createCniRefusals} from './cni-refusals.ts'
 import type {PodReport} from './pod-pass.ts'
 
 /** Of one network. */
@@ -27,6 +28,7 @@ export class AdminBoard {
   readonly routes = new Map<NetworkName, KnownRoutes>()
   /** What the last pass over a pod's further networks came to. */
   readonly pods = new Map<PodKey, Pick<PodReport, 'states'>>()
+  readonly refusals = createCniRefusals()
   open: OpenFront | undefined
   pairs: PairsView | undefined
   self: NodeName | undefined

@@ -9,6 +9,7 @@ import {OWN_ALIAS} from '../model/plans.ts'
 import type {PodFacts} from '../streams/pods.ts'
 import {type BeyondFacts, explainNode, explainRange} from './admin-explain-nodes.ts'
 import {words} from './admin-routes.ts'
+import type {CniRefusal} from './cni-refusals.ts'
 
 export type Subject =
   | {readonly kind: 'address'; readonly text: string; readonly ip: Ip}
@@ -44,6 +45,8 @@ export interface ExplainFacts {
   readonly pairs: readonly AdminPairEnd[]
   /** Of this node. */
   readonly pod: (key: string) => PodFacts | undefined
+  /** Of a pod that has not been served since. */
+  readonly refusal: (key: string) => CniRefusal | undefined
   /** Why some of it is not known: sentences. */
   readonly unknown: readonly string[]
 }
@@ -115,7 +118,7 @@ function rangeSentence({node, range, own, state, wanted, reason}: AdminRoute, is
   return `${there}, to which ${state === 'behind' ? `this node's route (${wanted}) does not lead` : 'there is no route'}: ${reason}`
 }
 
-function explainPod(key: string, {pod: podOf, attachments, pairs}: ExplainFacts): Found {
+function explainPod(key: string, {pod: podOf, refusal, attachments, pairs}: ExplainFacts): Found {
   const pod = podOf(key)
   const own = attachments.filter(each => each.pod === key)
   const ends = pairs.filter(each => each.pod === key)
@@ -130,6 +133,9 @@ function explainPod(key: string, {pod: podOf, attachments, pairs}: ExplainFacts)
       says.push('the journal has no network of it: it has not started yet, or another agent has served it')
   } else if (own.length > 0)
     says.push(`${key} has networks here, though the API server tells of no such pod on this node`)
+  const refused = refusal(key)
+  if (refused)
+    says.push(`the last ADD of its ${refused.ifname}, at ${refused.at.toISOString()}, was refused: ${refused.reason}`)
   for (const each of own) says.push(`${each.interface ?? 'an interface'}: ${stateOf(each)}`)
   for (const each of ends) says.push(endSentence(each))
   // Of a pod elsewhere a pair tells where it is.

@@ -96,7 +96,14 @@ function answers({config, version, status, board, kernel, pods, metrics, said}: 
     const {open} = board
     if (!open) return {attachments: [], unknown: new Map(status.conditions).get('cni')?.reason ?? 'it is not open yet'}
     const {entries, trouble} = open.attachments
-    return {attachments: listAttachments({entries: entries.values(), reports: board.pods, trouble})}
+    return {
+      attachments: listAttachments({
+        entries: entries.values(),
+        reports: board.pods,
+        trouble,
+        refusal: board.refusals.of,
+      }),
+    }
   }
   const pairs = (): AdminPairs => {
     if (board.pairs) return board.pairs.list()
@@ -163,6 +170,7 @@ function answers({config, version, status, board, kernel, pods, metrics, said}: 
         attachments: list,
         pairs: ends,
         pod: key => pods.items.get(key),
+        refusal: board.refusals.of,
         unknown,
       })
     },

@@ -22,6 +22,7 @@ import {
 import type {PodSite} from '../cni/default-network.ts'
 import {CniError} from '../cni/error.ts'
 import {hostMountNeeded} from '../cni/exec.ts'
+import type {FrontEvent} from '../cni/front.ts'
 import {type Entry, isFurther} from '../cni/journal.ts'
 import type {PodNetworks} from '../cni/networks.ts'
 import {decodeRequest} from '../cni/protocol.ts'
@@ -63,6 +64,8 @@ export interface CniEdges {
     changes$: Observable<EntryChange>,
     vanished$: Observable<Link | 'some'>,
   ) => Observable<unknown>
+  /** Hears of each request that has been answered. */
+  readonly answered: (event: FrontEvent) => void
   readonly searchPath: string
   readonly status: Status
   readonly log: Logger
@@ -94,7 +97,10 @@ export function cni(edges: CniEdges): Observable<unknown> {
       masquerade: edges.masquerading,
       site: siteOf(edges.reports$, signal),
       networks: edges.networks,
-      done: report,
+      done: event => {
+        report(event)
+        edges.answered(event)
+      },
       waiting: folder => {
         status.set('cni', `another process works with ${folder}: we wait until it has ended`)
         log.warn('another process works with the state folder; waiting until it has ended', {folder})

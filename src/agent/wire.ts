@@ -139,6 +139,7 @@ export function flow(config: Config, identity: Identity, edges: Edges): Observab
       pods$: mirror.pods$,
       masquerading,
       status,
+      answered: board.refusals.hear,
       networks: withPairs(lookup, {config, starting, gate}),
       beside: (open, entries$, vanished$) => {
         board.open = open

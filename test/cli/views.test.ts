@@ -145,9 +145,13 @@ test("pods' networks: what they have, what fails, and why", async t => {
   const networks = await startNetworks(t, {config: {networks: [{backend: 'direct'}]}})
   const {node} = networks
   networks.define('green', bridgeConf('green', '10.90.0.0/24', {ipam: {}}))
-  const pod = await networks.start({'k8s.v1.cni.cncf.io/networks': 'green, none'}, true).catch(() => undefined)
   // A network that is not there keeps a pod from starting, and a running one from nothing.
-  t.is(pod, undefined)
+  const stuck = await networks.declare({'k8s.v1.cni.cncf.io/networks': 'green, none'})
+  await networks.runtime.fails('ADD', stuck, networks.asked(stuck))
+  const why = (await linesOf(node, 'explain', `default/${stuck.name}`)).join('\n')
+  t.regex(why, /the last ADD of its eth0, at \S+Z, was refused: .*default\/none/)
+  const missing = (await answerOf(node, 'attachments')).attachments.filter(each => each.pod === `default/${stuck.name}`)
+  t.true(missing.length > 0 && missing.every(({trouble}) => /; its last ADD was refused: /.test(trouble!)))
   const running = await networks.start()
   networks.annotate(running, {'k8s.v1.cni.cncf.io/networks': 'green, none'})
   await networks.told(running, /^attached default\/green/, /^failed default\/none/)
