@@ -214,6 +214,7 @@ for (const [keys, want] of [
       {peer: 'z', interface: 'in3', ips: ['10.3.0.1/24']},
     ])
     await cluster.told(x, 'up in1 vxlan', 'up in2 vxlan', 'up in3 vxlan')
+    await cluster.told(z, 'up in3 vxlan')
     t.is(await tunnel(cluster, x, 'in2'), want[0])
     // One that says nothing of it has its node's own address.
     t.regex(await tunnel(cluster, z, 'in3'), /^192\.168\.0\.2 \S+ eth0/)
