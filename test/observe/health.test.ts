@@ -118,7 +118,8 @@ test('scrapes that arrive together share one collection, later ones do not', asy
   let collections = 0
   const port = await serve(t, {
     metrics: async () => {
-      await new Promise(resolve => setTimeout(resolve, 100))
+      // So long that all five have come meanwhile, also where all is slow.
+      await new Promise(resolve => setTimeout(resolve, 2000))
       return {contentType: 'x/y', body: `${++collections}`}
     },
   })
@@ -166,7 +167,16 @@ test('unsubscribing closes idle, half-sent and unanswered connections and frees 
     }),
   )
   await new Promise(resolve => setTimeout(resolve, 100))
-  const ends = sockets.map(socket => once(socket.resume(), 'close'))
+  // What the server has not read yet makes the end a reset.
+  const ends = sockets.map(
+    socket =>
+      new Promise(resolve =>
+        socket
+          .on('error', () => {})
+          .once('close', resolve)
+          .resume(),
+      ),
+  )
   subscription.unsubscribe()
   await Promise.all(ends)
   t.is((await firstValueFrom(serveHealth({...options, listen: {...listen, port}}))).port, port)
