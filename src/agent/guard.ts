@@ -1,26 +1,14 @@
 /** The guard of tunnels: what nodes there are, and who changes the table, say when it is looked at. */
-import {
-  combineLatest,
-  debounceTime,
-  defer,
-  distinctUntilChanged,
-  filter,
-  map,
-  type Observable,
-  retry,
-  startWith,
-  tap,
-  timer,
-} from 'rxjs'
+import {debounceTime, distinctUntilChanged, filter, map, type Observable, tap} from 'rxjs'
 import {createGuard, type GuardReport} from '../guard/guard.ts'
 import {GUARD_TABLE, type GuardFacts} from '../guard/table.ts'
 import type {Config} from '../model/config.ts'
+import {usesTunnels} from '../model/config-network.ts'
 import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Logger} from '../model/logger.ts'
 import type {NftProgram} from '../netlink/nft.ts'
-import {tableChanges} from '../netlink/nft-monitor.ts'
-import {coalesce} from '../streams/coalesce.ts'
 import type {View} from '../streams/view.ts'
+import {keepTable} from './nft-table.ts'
 
 export interface GuardEdges {
   readonly config: Config
@@ -32,7 +20,6 @@ export interface GuardEdges {
 /** Milliseconds that changes are gathered for, and between two looks: each call of nft costs 10 ms of a processor. */
 const GATHER_MS = 200
 const REST_MS = 1000
-const LISTEN_RETRY_MS = 30_000
 
 export function guard({config, program, nodes$, log}: GuardEdges): Observable<GuardReport> {
   const look = createGuard(program)
@@ -42,35 +29,26 @@ export function guard({config, program, nodes$, log}: GuardEdges): Observable<Gu
     map(({items}) => factsOf(config, [...items.values()])),
     distinctUntilChanged(isSame),
   )
-  const changed$ = defer(() => tableChanges(GUARD_TABLE, {wrote: program.wrote})).pipe(
-    retry({delay: () => timer(LISTEN_RETRY_MS)}),
-    startWith(undefined),
-  )
-  const due$ = timer(0, config.kernel.resyncSeconds * 1000)
-  let told: string | undefined
-  return combineLatest([facts$, changed$, due$]).pipe(
-    debounceTime(GATHER_MS),
-    coalesce(([facts]) => look(facts), {
-      failed: ({refused}) => refused !== undefined,
-      rest: () => REST_MS,
-      onThrow: error => ({changed: false, refused: String(error)}),
-      backoff: {baseMs: 1000, capMs: 60_000},
-    }),
-    tap(({changed, refused}) => {
-      if (refused !== told && refused !== undefined)
-        log.warn("tunnels cannot be guarded: pods can send into them, under anybody's name", {reason: refused})
-      else if (told !== undefined && refused === undefined) log.info('tunnels are guarded again')
+  return keepTable({
+    ...{config, program, facts$, look},
+    table: GUARD_TABLE,
+    gatherMs: GATHER_MS,
+    restMs: REST_MS,
+    broken: refused => ({changed: false, refused}),
+    told: refused => {
+      if (refused === undefined) log.info('tunnels are guarded again')
+      else log.warn("tunnels cannot be guarded: pods can send into them, under anybody's name", {reason: refused})
+    },
+  }).pipe(
+    tap(({changed}) => {
       if (changed) log.info('guard of tunnels written')
-      told = refused
     }),
   )
 }
 
 /** Of other tunnels than ours nothing is known. */
 export function factsOf({networks, pairs, clusterCIDRs}: Config, nodes: readonly NodeFacts[]): GuardFacts {
-  const tunnelled = networks
-    .filter(({backend}) => backend === 'auto' || backend === 'vxlan')
-    .map(({vxlan}) => vxlan.port)
+  const tunnelled = networks.filter(usesTunnels).map(({vxlan}) => vxlan.port)
   const masquerades = networks.some(({pods}) => pods.masquerade)
   return {
     ports: [...tunnelled, ...(pairs.enabled ? [pairs.port] : [])],

@@ -1,18 +1,5 @@
 /** Masquerade's flow: what the facts want of the packet filter, whenever they or the packet filter change. */
-import {
-  combineLatest,
-  debounceTime,
-  defer,
-  distinctUntilChanged,
-  filter,
-  map,
-  type Observable,
-  of,
-  retry,
-  startWith,
-  tap,
-  timer,
-} from 'rxjs'
+import {combineLatest, debounceTime, distinctUntilChanged, filter, map, type Observable, of, startWith, tap} from 'rxjs'
 import type {MasqueradeReport, Masquerading} from '../masquerade/masquerade.ts'
 import {TABLE} from '../masquerade/table.ts'
 import type {Config} from '../model/config.ts'
@@ -20,10 +7,9 @@ import type {NodeFacts, NodeName} from '../model/facts.ts'
 import type {Cidr} from '../model/ip.ts'
 import type {Logger} from '../model/logger.ts'
 import type {NftProgram} from '../netlink/nft.ts'
-import {tableChanges} from '../netlink/nft-monitor.ts'
 import type {RouteReport} from '../routes/pass.ts'
-import {coalesce} from '../streams/coalesce.ts'
 import type {View} from '../streams/view.ts'
+import {keepTable} from './nft-table.ts'
 
 export interface MasqueradeEdges {
   readonly config: Config
@@ -37,7 +23,6 @@ export interface MasqueradeEdges {
 
 /** Milliseconds that changes are gathered for: nodes come in crowds, and each call of nft costs 10 ms of a processor. */
 const GATHER_MS = 100
-const LISTEN_RETRY_MS = 30_000
 
 export function masquerade(edges: MasqueradeEdges): Observable<MasqueradeReport> {
   const {config, masquerading, program, nodes$, reports, log} = edges
@@ -62,26 +47,21 @@ export function masquerade(edges: MasqueradeEdges): Observable<MasqueradeReport>
     map(([own, cluster]) => ({own, skip: [...configured, ...cluster]})),
     startWith(undefined),
   )
-  const changed$ = defer(() => tableChanges(TABLE, {wrote: program.wrote})).pipe(
-    retry({delay: () => timer(LISTEN_RETRY_MS)}),
-    startWith(undefined),
-  )
-  const due$ = timer(0, config.kernel.resyncSeconds * 1000)
-  let told: string | undefined
-  return combineLatest([facts$, changed$, due$]).pipe(
-    debounceTime(GATHER_MS),
-    coalesce(([facts]) => masquerading.reconcile(facts), {
-      failed: ({refused}) => refused !== undefined,
-      rest: () => GATHER_MS,
-      onThrow: error => ({changed: 0, refused: String(error), ms: 0, own: 0, skip: 0, pods: 0}),
-      backoff: {baseMs: 1000, capMs: 60_000},
-    }),
-    tap(({changed, refused, ms, own, skip, pods}) => {
-      if (refused !== told && refused !== undefined)
+  return keepTable({
+    ...{config, program, facts$},
+    table: TABLE,
+    look: facts => masquerading.reconcile(facts),
+    gatherMs: GATHER_MS,
+    restMs: GATHER_MS,
+    broken: refused => ({changed: 0, refused, ms: 0, own: 0, skip: 0, pods: 0}),
+    told: refused => {
+      if (refused === undefined) log.info('masquerade is programmed again')
+      else
         log.error('masquerade cannot be programmed: pods do not reach what is outside the cluster', {reason: refused})
-      else if (told !== undefined && refused === undefined) log.info('masquerade is programmed again')
+    },
+  }).pipe(
+    tap(({changed, ms, own, skip, pods}) => {
       if (changed > 0) log.info('masquerade written', {commands: changed, ms: Math.round(ms), own, skip, pods})
-      told = refused
     }),
   )
 }

@@ -2,9 +2,10 @@
  * What this node's networks were called and which marks (`rtm_protocol`) their routes had: `networks.json` in the state
  * folder, so that an agent whose configuration has changed knows what is left of the one before.
  */
-import {mkdir, open, readFile, rename, unlink} from 'node:fs/promises'
+import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {NetworkName} from '../model/config-network.ts'
+import {replaceFile} from './whole-file.ts'
 
 export const NETWORKS_FILE = 'networks.json'
 export const NETWORKS_VERSION = 1
@@ -32,15 +33,5 @@ export async function writeNetworks(folder: string, networks: readonly NetworkRe
   const text = `${JSON.stringify({version: NETWORKS_VERSION, networks})}\n`
   const path = join(folder, NETWORKS_FILE)
   if ((await readFile(path, 'utf8').catch(() => '')) === text) return
-  await mkdir(folder, {recursive: true, mode: 0o700})
-  const fresh = `${path}.${process.pid}.new`
-  try {
-    const file = await open(fresh, 'w', 0o600)
-    await file.writeFile(text)
-    await file.sync().finally(() => file.close())
-    await rename(fresh, path)
-  } catch (error) {
-    await unlink(fresh).catch(() => {})
-    throw error
-  }
+  await replaceFile(path, [text])
 }

@@ -12,7 +12,7 @@ const MODE = {folder: 0o700, file: 0o600} as const
 const LEFTOVER_AGE_MS = 60_000
 
 /** Makes the folder if it is not there. A name of its own, so that two processes never write into one file. */
-export async function replaceFile(path: string, content: AsyncIterable<string>): Promise<void> {
+export async function replaceFile(path: string, content: AsyncIterable<string> | readonly string[]): Promise<void> {
   const folder = dirname(path)
   await makeFolder(folder, MODE.folder)
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`
@@ -28,7 +28,7 @@ export async function replaceFile(path: string, content: AsyncIterable<string>):
   await opened.sync().finally(() => opened.close())
 }
 
-async function writeDown(path: string, content: AsyncIterable<string>): Promise<void> {
+async function writeDown(path: string, content: AsyncIterable<string> | readonly string[]): Promise<void> {
   const file = await open(path, 'wx', MODE.file)
   try {
     for await (const chunk of content) await file.writeFile(chunk)

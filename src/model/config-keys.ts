@@ -32,6 +32,19 @@ export const wholeNumber = (from: number, to: number, refuse?: (n: number) => st
     v.metadata({from, to}),
   )
 
+/** Empty: undefined. `parse`: a text says what is wrong, behind the value where `quotes` is given. */
+export const optionalParsed = <const T extends object>(parse: (text: string) => T | string, quotes?: 'quoted') =>
+  v.pipe(
+    v.string(),
+    v.rawTransform(({dataset, addIssue, NEVER}): T | undefined => {
+      if (dataset.value === '') return undefined
+      const parsed = parse(dataset.value)
+      if (typeof parsed !== 'string') return parsed
+      addIssue({message: quotes ? `${describeValue(dataset.value)} ${parsed}` : parsed})
+      return NEVER
+    }),
+  )
+
 const isAbsolute = (text: string): boolean => text.startsWith('/') && !text.includes('\0')
 const notAbsolute = ({input}: {readonly input: unknown}): string =>
   `${describeValue(input)} is not an absolute path; begin it with /`

@@ -1,6 +1,5 @@
 /** Where a server listens, as configurations say it. */
-import * as v from 'valibot'
-import {describeValue} from './config-problems.ts'
+import {optionalParsed} from './config-keys.ts'
 import {type Ip, parseIp} from './ip.ts'
 
 /** Where a server listens. */
@@ -11,17 +10,8 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** Empty text: nowhere. */
-export const listenAddress = v.pipe(
-  v.string(),
-  v.rawTransform(({dataset, addIssue, NEVER}): ListenAddress | undefined => {
-    if (dataset.value === '') return undefined
-    const parsed = parseListen(dataset.value)
-    if (typeof parsed !== 'string') return parsed
-    addIssue({message: `${describeValue(dataset.value)} ${parsed}`})
-    return NEVER
-  }),
-)
+/** Empty: nowhere. */
+export const listenAddress = optionalParsed(parseListen, 'quoted')
 
 /** A sentence part says what is wrong. */
 function parseListen(text: string): ListenAddress | string {

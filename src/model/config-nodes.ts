@@ -1,5 +1,6 @@
 /** What the configuration says of nodes: their names, and the addresses that their objects do not tell. */
 import * as v from 'valibot'
+import {optionalParsed} from './config-keys.ts'
 import {describeValue, isMapping} from './config-problems.ts'
 import type {NodeName} from './facts.ts'
 import {type Cidr, type Ip, parseCidr, parseIp, parseIpWithPrefix} from './ip.ts'
@@ -49,16 +50,7 @@ function parseNodeAddress(value: unknown): Ip | string {
 }
 
 /** Empty: undefined. */
-export const nodeAddress = v.pipe(
-  v.string(),
-  v.rawTransform(({dataset, addIssue, NEVER}): Ip | undefined => {
-    if (dataset.value === '') return undefined
-    const parsed = parseNodeAddress(dataset.value)
-    if (typeof parsed !== 'string') return parsed
-    addIssue({message: parsed})
-    return NEVER
-  }),
-)
+export const nodeAddress = optionalParsed(parseNodeAddress)
 
 /** Prefixes, each a text. */
 export const cidrList = v.pipe(
@@ -83,16 +75,7 @@ export const cidrList = v.pipe(
 const IPV4_BITS = 32
 
 /** "1000:1::/96" or "1000:1::"; empty: undefined. */
-export const ipv6Prefix = v.pipe(
-  v.string(),
-  v.rawTransform(({dataset, addIssue, NEVER}): Ip | undefined => {
-    if (dataset.value === '') return undefined
-    const parsed = parsePrefix(dataset.value)
-    if (typeof parsed !== 'string') return parsed
-    addIssue({message: `${describeValue(dataset.value)} ${parsed}`})
-    return NEVER
-  }),
-)
+export const ipv6Prefix = optionalParsed(parsePrefix, 'quoted')
 
 /** A sentence part says what is wrong. */
 function parsePrefix(text: string): Ip | string {
